@@ -1,0 +1,8 @@
+// The public API: re-exports only.
+export { type Schema, type Static, Type } from './lib/schema.ts';
+export type { Consumer, CredentialIndex, CredentialMatch } from './plugin/consumer.ts';
+export { definePlugin, type Handlers, type Outcome, type Plugin } from './plugin/define-plugin.ts';
+export type * from './plugin/exchange.ts';
+export { slot } from './plugin/exchange.ts';
+export type { Clock, Kit, Logger, Place } from './plugin/kit.ts';
+export { type Reply, reply } from './plugin/reply.ts';

@@ -1,0 +1,138 @@
+// What a Plugin sees of one request and its response. Which view a handler gets depends on its
+// phase, so that reading `consumer` before it can be known, or `response` before there is one,
+// does not compile. All views of one Exchange are the same object.
+
+import type { Consumer, CredentialMatch } from './consumer.ts';
+
+/** The request as the client sent it, with the edits made so far. Valid until the Exchange ends. */
+export interface RequestView {
+  readonly method: string;
+  readonly scheme: 'http' | 'https';
+  /** The host asked for: lower case, without port. Empty for an HTTP/1.0 request without one. */
+  readonly host: string;
+  /** The path, normalised once (RFC 3986 6.2.2): dot segments and doubled slashes resolved, unreserved characters decoded, the rest left as sent. */
+  readonly path: string;
+  /** The query as sent, without `?`; empty when there is none. */
+  readonly query: string;
+  /** The request target as sent. */
+  readonly target: string;
+  readonly httpVersion: '1.0' | '1.1' | '2';
+  /** The client's address: the peer's, unless a trusted hop or real-ip said otherwise. */
+  readonly clientAddress: string;
+  readonly clientPort: number;
+  /** The address at the other end of the connection. */
+  readonly peerAddress: string;
+  /** The first value of a header field, or undefined. `name` in lower case. */
+  header(name: string): string | undefined;
+  /** All values of a header field, in order. `name` in lower case. */
+  headerValues(name: string): readonly string[];
+  /** Name and value of every header field, in order, names as sent. */
+  headers(): readonly (readonly [name: string, value: string])[];
+  /** Replaces all fields of that name. Later Plugins and the Upstream see the new value. */
+  setHeader(name: string, value: string): void;
+  addHeader(name: string, value: string): void;
+  removeHeader(name: string): void;
+  /** The first value of a query parameter, percent-decoded; a parameter without `=` is the empty string. */
+  queryParameter(name: string): string | undefined;
+  cookie(name: string): string | undefined;
+  /** The whole body. Only for Bindings that declared `needsBody: 'request'`. */
+  readonly body: Uint8Array;
+}
+
+/** What will be sent to the Upstream; starts as the request itself. */
+export interface UpstreamRequestView {
+  method: string;
+  /** Path without query; must begin with `/`. */
+  path: string;
+  /** Query without `?`. */
+  query: string;
+  /** The Host field; undefined means what the Upstream's `pass_host` says. */
+  host: string | undefined;
+  scheme: 'http' | 'https' | undefined;
+}
+
+export interface ResponseView {
+  status: number;
+  /** Who made the answer. */
+  readonly source: 'gateway' | 'upstream';
+  header(name: string): string | undefined;
+  headerValues(name: string): readonly string[];
+  setHeader(name: string, value: string): void;
+  addHeader(name: string, value: string): void;
+  removeHeader(name: string): void;
+}
+
+/** Filled by whoever defines it with `slot()`: what one phase of a Plugin leaves for another. */
+export interface Slot<T> {
+  readonly name: string;
+  readonly '~type'?: T;
+}
+
+/** Defines a place on the Exchange for a value of one type. Call once per Plugin, at module level. */
+export function slot<T>(name: string): Slot<T> {
+  return { name };
+}
+
+interface Base {
+  /** Gateway-made id of this request, 32 hex digits; stable for the Exchange. */
+  readonly id: string;
+  readonly request: RequestView;
+  readonly routeId: string;
+  readonly routeName: string;
+  readonly serviceId: string | undefined;
+  /** Unix milliseconds at which the request's head was complete. */
+  readonly startedAt: number;
+  get<T>(slot: Slot<T>): T | undefined;
+  set<T>(slot: Slot<T>, value: T): void;
+  /** Reads a variable by its nginx/APISIX name (`remote_addr`, `http_x_a`, `arg_q`, …); undefined when it has no value. Compile with `kit.variable` where the name is known. */
+  variable(name: string): string | undefined;
+  /** Defines or replaces a variable for later Plugins. */
+  setVariable(name: string, value: string | undefined): void;
+}
+
+/** Authentication happens here; who the caller is may not be known yet. */
+export interface RewriteExchange extends Base {
+  readonly upstream: UpstreamRequestView;
+  /** Says who the caller is. Identity headers for the Upstream follow from it. */
+  authenticate(match: CredentialMatch): void;
+  /** Replaces the client's address and port for everything that follows (real-ip). */
+  setClientAddress(address: string, port?: number): void;
+}
+
+/** The caller is known, or known to be anonymous. */
+export interface AccessExchange extends Base {
+  readonly upstream: UpstreamRequestView;
+  readonly consumer: Consumer | undefined;
+  /** Sends this Exchange to another Upstream than the Route's; from `kit.upstream`. */
+  useUpstream(upstream: UpstreamHandle): void;
+}
+
+export type BeforeProxyExchange = AccessExchange;
+
+/** A response head is there: the Upstream's or a Reply's. */
+export interface ResponseExchange extends Base {
+  readonly consumer: Consumer | undefined;
+  readonly response: ResponseView & {
+    /** Sends these bytes instead of the body; the framing follows. */
+    replaceBody(body: string | Uint8Array): void;
+  };
+}
+
+/** The whole response body is there. Only for Bindings that declared `needsBody: 'response'`. */
+export interface ResponseBodyExchange extends Base {
+  readonly consumer: Consumer | undefined;
+  readonly response: ResponseView & { body: Uint8Array };
+}
+
+/** The Exchange has ended, whatever the end. */
+export interface LogExchange extends Base {
+  readonly consumer: Consumer | undefined;
+  readonly response: Pick<ResponseView, 'status' | 'source' | 'header' | 'headerValues'>;
+  /** Milliseconds from complete request head to the end. */
+  readonly durationMs: number;
+}
+
+/** An Upstream that a Plugin may choose; opaque. */
+export interface UpstreamHandle {
+  readonly key: string;
+}

@@ -1,0 +1,50 @@
+import type { Value } from '../model/resource.ts';
+import type { CredentialIndex } from './consumer.ts';
+import type { UpstreamHandle } from './exchange.ts';
+import type { Limits } from './limits.ts';
+import type { Template, Variable } from './variable.ts';
+
+/** Time. `now` is the wall clock, `monotonic` never goes back; both in milliseconds. */
+export interface Clock {
+  now(): number;
+  monotonic(): number;
+}
+
+export interface Logger {
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** Where a Binding was configured. */
+export interface Place {
+  readonly kind: 'routes' | 'services' | 'plugin_configs' | 'consumers' | 'consumer_groups' | 'global_rules';
+  readonly id: string;
+}
+
+/** Everything a Plugin may use besides its config and the Exchange. With nothing else, it can be evaluated without side effects. */
+export interface Kit {
+  readonly place: Place;
+  /** A prefix for keys of state that belongs to this Binding; stable across reloads and workers, changed when the config changes. */
+  readonly stateKey: string;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  random(): number;
+  readonly limits: Limits;
+  /** The credentials of this Plugin. */
+  readonly credentials: CredentialIndex;
+  readonly log: Logger;
+  /** The plugin_metadata of this Plugin with defaults filled in, or undefined; live. */
+  metadata(): Value | undefined;
+  /** An Upstream by id or as written inline, for Plugins that choose one. Throws ConfigError when there is none. */
+  upstream(upstream: string | Value): UpstreamHandle;
+  /** Compiles a variable's name once. */
+  variable(name: string): Variable;
+  /** Compiles a text with `$name` or `${name}` once. */
+  template(text: string): Template;
+  /** Compiles an expression (`vars`) once. Throws ConfigError with APISIX's text when it is wrong. */
+  expression(
+    expression: readonly unknown[],
+  ): (exchange: { variable(name: string): string | undefined }) => boolean;
+}

@@ -1,0 +1,430 @@
+import { type Deadlines, deadlinesOf, disarm, type Waiting } from '../lib/deadlines.ts';
+import { CHUNK_BAD, CHUNK_MORE, ChunkedScanner } from './chunked.ts';
+import { COMPLETE, MORE } from './field-parser.ts';
+import type { Head } from './head.ts';
+import { output } from './output.ts';
+import { type ProtocolError, Refusal } from './protocol-error.ts';
+import { parseRequest, type RequestLimits } from './request-parser.ts';
+import { CONGESTED, type Transport, type TransportOwner, type WriteResult } from './transport.ts';
+
+/** What a client may take and how long; durations as deadline lists. */
+export interface ClientLimits extends RequestLimits {
+  readonly maxHeadBytes: number;
+  /** 0 means no limit. */
+  readonly maxBodyBytes: number;
+  /** Requests on one connection. */
+  readonly maxRequests: number;
+  readonly head: Deadlines;
+  readonly body: Deadlines;
+  readonly idle: Deadlines;
+  readonly send: Deadlines;
+}
+
+/** One request and its response, as the connection drives it. */
+export interface ServerExchange {
+  readonly requestHead: Head;
+  /** The head is there, with the first piece of the body (valid during the call only). */
+  onRequest(bytes: Uint8Array, start: number, end: number, complete: boolean): void;
+  onRequestBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void;
+  /** The request can't be taken, or not any more; answer and close. */
+  onRefused(refusal: ProtocolError): void;
+  /** The client reads again after congestion. */
+  onClientDrain(): void;
+  /** The client is gone; nothing can be sent. */
+  onClientGone(reason: string): void;
+  /** Nothing of a response was sent yet, so an interim one may be. */
+  readonly mayProbe: boolean;
+}
+
+/** What accepts connections and makes their Exchanges. */
+export interface ConnectionHost {
+  readonly limits: ClientLimits;
+  /** Connections are asked to close after the current request. */
+  readonly draining: boolean;
+  acquire(connection: ClientConnection): ServerExchange;
+  onConnectionClosed(connection: ClientConnection): void;
+}
+
+const State = { Head: 0, Body: 1, Waiting: 2, Draining: 3, Closing: 4, Tunnel: 5, Closed: 6 } as const;
+
+/** An unread body up to this size is read and thrown away to keep the connection. */
+const MAX_DRAINED_BYTES = 256 * 1024;
+/** How long a closed connection may take to be read to its end, so that the client gets our answer. */
+const LINGER = deadlinesOf(2_000);
+const PROBE = deadlinesOf(250);
+const PROBE_AGAIN = deadlinesOf(5_000);
+
+/** An interim response (RFC 9110 15.2) that any HTTP/1.1 client skips: if the client is gone, its system answers with a reset. */
+const PROCESSING = Buffer.from('HTTP/1.1 102 Processing\r\n\r\n');
+
+/** A client's HTTP/1.1 connection: heads, framing of bodies, keep-alive, pipelining, timeouts. */
+export class ClientConnection implements TransportOwner, Waiting {
+  deadlines: Deadlines | null = null;
+  previousWaiting: Waiting | null = null;
+  nextWaiting: Waiting | null = null;
+  dueAt = 0;
+
+  readonly host: ConnectionHost;
+  readonly transport: Transport;
+  exchange: ServerExchange | null = null;
+  /** The connection may serve another request after this one. */
+  keepAlive = true;
+  requestComplete = true;
+  #state: number = State.Head;
+  #requests = 0;
+  /** Bytes of the body still to come; -1 for a chunked one. */
+  #bodyLeft = 0;
+  #chunked: ChunkedScanner | null = null;
+  /** Bytes that came before they could be used: the next pipelined request. */
+  #pending: Buffer | null = null;
+  #inside = false;
+  #congested = false;
+  #peerEnded = false;
+  #probes = 0;
+  #drained = 0;
+  /** Takes the bytes once the connection is a tunnel. */
+  tunnel: TransportOwner | null = null;
+
+  constructor(host: ConnectionHost, makeTransport: (owner: TransportOwner) => Transport) {
+    this.host = host;
+    this.transport = makeTransport(this);
+    host.limits.head.arm(this);
+  }
+
+  /** No request is being served and none has begun. */
+  get idle(): boolean {
+    return this.#state === State.Head && this.exchange === null;
+  }
+
+  // What comes from the transport.
+
+  onConnected(): void {}
+
+  onData(bytes: Buffer, start: number, end: number): void {
+    switch (this.#state) {
+      case State.Head:
+        this.#inside = true;
+        this.#onHeadBytes(bytes, start, end);
+        this.#inside = false;
+        this.#goOn();
+        return;
+      case State.Body:
+        this.#onBodyBytes(bytes, start, end);
+        return;
+      case State.Waiting:
+        this.#keep(bytes, start, end);
+        return;
+      case State.Draining:
+        this.#onDrainedBytes(bytes, start, end);
+        return;
+      case State.Tunnel:
+        this.tunnel?.onData(bytes, start, end);
+        return;
+    }
+  }
+
+  onEnd(): void {
+    this.#peerEnded = true;
+    switch (this.#state) {
+      case State.Tunnel:
+        this.tunnel?.onEnd();
+        return;
+      case State.Body:
+        this.#lose('client_abort');
+        return;
+      case State.Waiting:
+        // A client that only finished sending still wants the answer; one that went away doesn't.
+        this.keepAlive = false;
+        if (!this.#congested) PROBE.arm(this);
+        return;
+      default:
+        this.close();
+    }
+  }
+
+  onDrain(): void {
+    if (this.#state === State.Tunnel) {
+      this.tunnel?.onDrain();
+      return;
+    }
+    this.#congested = false;
+    disarm(this);
+    if (this.#state === State.Body) this.host.limits.body.arm(this);
+    if (this.#state === State.Head) this.host.limits.idle.arm(this);
+    if (this.#state === State.Closing) LINGER.arm(this);
+    this.exchange?.onClientDrain();
+  }
+
+  onClose(error: Error | undefined): void {
+    if (this.#state === State.Closed) return;
+    const { tunnel, exchange } = this;
+    this.#state = State.Closed;
+    disarm(this);
+    this.#pending = null;
+    this.exchange = null;
+    if (tunnel !== null) tunnel.onClose(error);
+    else exchange?.onClientGone('client_abort');
+    this.host.onConnectionClosed(this);
+  }
+
+  onDeadline(): void {
+    if (this.#congested) return this.#lose('client_send_timeout');
+    switch (this.#state) {
+      case State.Head:
+        if (this.exchange === null) this.close();
+        else this.#refuse(Refusal.HeadTimeout);
+        return;
+      case State.Body:
+        this.#refuse(Refusal.BodyTimeout);
+        return;
+      case State.Waiting:
+        this.#probe();
+        return;
+      case State.Draining:
+        this.close();
+        return;
+      case State.Closing:
+        this.transport.destroy();
+        return;
+    }
+  }
+
+  // What the Exchange asks for.
+
+  /** Sends what is in `output`. */
+  send(): WriteResult {
+    const result = output.send(this.transport);
+    if (result === CONGESTED) this.#onCongested();
+    return result;
+  }
+
+  /** Sends bytes that are only valid now. */
+  relay(bytes: Uint8Array, start: number, end: number): WriteResult {
+    const result = output.relay(this.transport, bytes, start, end);
+    if (result === CONGESTED) this.#onCongested();
+    return result;
+  }
+
+  /** Stops the request's body until `resumeBody`. */
+  pauseBody(): void {
+    if (this.#state !== State.Body) return;
+    disarm(this);
+    this.transport.pause();
+  }
+
+  resumeBody(): void {
+    if (this.#state !== State.Body) return;
+    if (!this.#congested) this.host.limits.body.arm(this);
+    this.transport.resume();
+  }
+
+  /** Whether the connection can go on after a response that is sent before the request is complete. */
+  get canDrain(): boolean {
+    return (
+      this.requestComplete ||
+      (this.#bodyLeft >= 0 &&
+        this.#bodyLeft <= MAX_DRAINED_BYTES &&
+        this.exchange?.requestHead.expectContinue !== true)
+    );
+  }
+
+  /** The response is sent; the Exchange is over and must not be used any more. */
+  finish(): void {
+    this.exchange = null;
+    if (this.#state === State.Closed) return;
+    if (!this.keepAlive || this.host.draining || (this.#peerEnded && this.#pending === null))
+      return this.close();
+    if (!this.requestComplete) {
+      this.#state = State.Draining;
+      this.#drained = 0;
+      this.host.limits.body.arm(this);
+      this.transport.resume();
+      return;
+    }
+    this.#state = State.Head;
+    if (!this.#congested) this.host.limits.idle.arm(this);
+    if (!this.#inside) this.#goOn();
+  }
+
+  /** Ends the connection so that nobody can take what was sent for complete. */
+  abort(): void {
+    this.exchange = null;
+    this.#state = State.Closing;
+    disarm(this);
+    this.transport.reset();
+  }
+
+  /** Sends what is pending and closes; reads to the end for a moment, so that a reset doesn't eat our answer. */
+  close(): void {
+    if (this.#state === State.Closed) return;
+    this.#state = State.Closing;
+    this.#pending = null;
+    this.transport.end();
+    if (this.#peerEnded && !this.#congested) this.transport.destroy();
+    else if (!this.#congested) LINGER.arm(this);
+    this.transport.resume();
+  }
+
+  /** From now on bytes belong to the tunnel, those that came early first. */
+  becomeTunnel(tunnel: TransportOwner): void {
+    this.exchange = null;
+    this.#state = State.Tunnel;
+    disarm(this);
+    this.tunnel = tunnel;
+    const early = this.#pending;
+    this.#pending = null;
+    if (early !== null) tunnel.onData(early, 0, early.length);
+    this.transport.resume();
+  }
+
+  // Heads.
+
+  #onHeadBytes(bytes: Uint8Array, start: number, end: number): void {
+    const { limits } = this.host;
+    const exchange = (this.exchange ??= this.host.acquire(this));
+    const head = exchange.requestHead;
+    if (head.filled === 0) limits.head.arm(this);
+    let at = start;
+    for (;;) {
+      const before = head.filled;
+      const appended = at;
+      at += head.append(bytes, at, end);
+      const result = parseRequest(head, limits);
+      if (result === COMPLETE) {
+        this.#onHead(exchange, head, bytes, appended + head.length - before, end);
+        return;
+      }
+      if (result !== MORE) return this.#refuse(result);
+      if (at === end && head.filled < head.bytes.length) return;
+      if (!head.grow(limits.maxHeadBytes)) return this.#refuse(Refusal.HeadTooLarge);
+      if (at === end) return;
+    }
+  }
+
+  #onHead(exchange: ServerExchange, head: Head, bytes: Uint8Array, bodyStart: number, end: number): void {
+    const { limits } = this.host;
+    disarm(this);
+    if (head.length > limits.maxHeadBytes) return this.#refuse(Refusal.HeadTooLarge);
+    this.#requests++;
+    this.keepAlive =
+      (head.minorVersion === 1 ? !head.close : head.keepAlive && !head.close) &&
+      this.#requests < limits.maxRequests;
+    if (head.chunked) {
+      this.#bodyLeft = -1;
+      this.#chunked ??= new ChunkedScanner();
+      this.#chunked.reset();
+    } else {
+      this.#bodyLeft = head.contentLength > 0 ? head.contentLength : 0;
+      if (limits.maxBodyBytes > 0 && this.#bodyLeft > limits.maxBodyBytes)
+        return this.#refuse(Refusal.BodyTooLarge);
+    }
+    this.requestComplete = this.#bodyLeft === 0;
+    const bodyEnd = this.requestComplete ? bodyStart : this.#followBody(bytes, bodyStart, end);
+    if (bodyEnd < 0) return;
+    if (bodyEnd < end) this.#keep(bytes, bodyEnd, end);
+    this.#state = this.requestComplete ? State.Waiting : State.Body;
+    if (!this.requestComplete) limits.body.arm(this);
+    exchange.onRequest(bytes, bodyStart, bodyEnd, this.requestComplete);
+  }
+
+  // Bodies.
+
+  /** Where the body's bytes end in this piece; -1 when the request was refused for them. */
+  #followBody(bytes: Uint8Array, start: number, end: number): number {
+    if (this.#bodyLeft >= 0) {
+      const taken = Math.min(end - start, this.#bodyLeft);
+      this.#bodyLeft -= taken;
+      this.requestComplete = this.#bodyLeft === 0;
+      return start + taken;
+    }
+    const scanner = this.#chunked!;
+    const bodyEnd = scanner.scan(bytes, start, end);
+    const { maxBodyBytes } = this.host.limits;
+    if (bodyEnd === CHUNK_BAD || (maxBodyBytes > 0 && scanner.dataBytes > maxBodyBytes)) {
+      this.#refuse(bodyEnd === CHUNK_BAD ? Refusal.Chunk : Refusal.BodyTooLarge);
+      return -1;
+    }
+    if (bodyEnd === CHUNK_MORE) return end;
+    this.requestComplete = true;
+    return bodyEnd;
+  }
+
+  #onBodyBytes(bytes: Uint8Array, start: number, end: number): void {
+    const bodyEnd = this.#followBody(bytes, start, end);
+    if (bodyEnd < 0) return;
+    if (this.requestComplete) {
+      this.#state = State.Waiting;
+      if (!this.#congested) disarm(this);
+      if (bodyEnd < end) this.#keep(bytes, bodyEnd, end);
+    } else if (!this.#congested) this.host.limits.body.arm(this);
+    this.exchange!.onRequestBody(bytes, start, bodyEnd, this.requestComplete);
+  }
+
+  #onDrainedBytes(bytes: Uint8Array, start: number, end: number): void {
+    this.#drained += end - start;
+    const bodyEnd = this.#followBody(bytes, start, end);
+    if (bodyEnd < 0) return;
+    if (this.requestComplete) {
+      this.#state = State.Head;
+      this.host.limits.idle.arm(this);
+      if (bodyEnd < end) this.#keep(bytes, bodyEnd, end);
+      this.#goOn();
+    } else if (this.#drained > MAX_DRAINED_BYTES) this.close();
+  }
+
+  // Pipelining.
+
+  #keep(bytes: Uint8Array, start: number, end: number): void {
+    const piece = bytes.subarray(start, end);
+    this.#pending = this.#pending === null ? Buffer.from(piece) : Buffer.concat([this.#pending, piece]);
+    this.transport.pause();
+  }
+
+  /** Serves what was pipelined, as long as answers are there at once. */
+  #goOn(): void {
+    while (this.#state === State.Head && this.#pending !== null && !this.#inside) {
+      const pending = this.#pending;
+      this.#pending = null;
+      this.#inside = true;
+      this.#onHeadBytes(pending, 0, pending.length);
+      this.#inside = false;
+    }
+    if (this.#state === State.Head && this.#pending === null) {
+      if (this.#peerEnded) this.close();
+      else this.transport.resume();
+    }
+  }
+
+  // Trouble.
+
+  #refuse(refusal: ProtocolError): void {
+    disarm(this);
+    this.keepAlive = false;
+    const { exchange } = this;
+    if (this.#state === State.Head) this.#state = State.Waiting;
+    if (exchange === null) this.close();
+    else exchange.onRefused(refusal);
+  }
+
+  #lose(reason: string): void {
+    const { exchange } = this;
+    this.exchange = null;
+    this.#state = State.Closing;
+    disarm(this);
+    this.transport.destroy();
+    exchange?.onClientGone(reason);
+  }
+
+  #onCongested(): void {
+    this.#congested = true;
+    this.host.limits.send.arm(this);
+  }
+
+  /** Finds out whether a client that ended its side still listens. */
+  #probe(): void {
+    const { exchange } = this;
+    if (exchange === null || !exchange.mayProbe || exchange.requestHead.minorVersion === 0) return;
+    this.transport.write(PROCESSING, 0, PROCESSING.length);
+    (++this.#probes < 4 ? PROBE : PROBE_AGAIN).arm(this);
+  }
+}

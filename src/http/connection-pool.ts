@@ -1,0 +1,81 @@
+import { type Deadlines, deadlinesOf } from '../lib/deadlines.ts';
+import type { Transport, TransportOwner } from './transport.ts';
+import { UpstreamConnection, type UpstreamExchange } from './upstream-connection.ts';
+
+export interface PoolOptions {
+  /** Idle connections kept at most. */
+  readonly size: number;
+  /** Milliseconds after which an idle connection is closed. */
+  readonly idleTimeout: number;
+  /** Requests on one connection; 0 means no limit. */
+  readonly maxRequests: number;
+}
+
+/**
+ * The connections of this thread to one Target. The idle one used last is used first, so that the
+ * others can grow old and close.
+ */
+export class ConnectionPool {
+  readonly #connect: (address: string, owner: TransportOwner) => Transport;
+  #options: PoolOptions;
+  #idleDeadlines: Deadlines;
+  readonly #idle: UpstreamConnection[] = [];
+  #closed = false;
+  /** Connections that exist, idle or not. */
+  count = 0;
+
+  constructor(options: PoolOptions, connect: (address: string, owner: TransportOwner) => Transport) {
+    this.#options = options;
+    this.#idleDeadlines = deadlinesOf(options.idleTimeout);
+    this.#connect = connect;
+  }
+
+  configure(options: PoolOptions): void {
+    this.#options = options;
+    this.#idleDeadlines = deadlinesOf(options.idleTimeout);
+  }
+
+  /** An idle connection that has begun the Exchange, or undefined when a new one must be made. */
+  take(exchange: UpstreamExchange): UpstreamConnection | undefined {
+    const connection = this.#idle.pop();
+    connection?.begin(exchange);
+    return connection;
+  }
+
+  /** A new connection; the Exchange hears onUpstreamReady or onUpstreamFailure. */
+  open(address: string, exchange: UpstreamExchange, connectDeadlines: Deadlines): UpstreamConnection {
+    const connection = new UpstreamConnection(this);
+    this.count++;
+    connection.begin(exchange);
+    connectDeadlines.arm(connection);
+    connection.transport = this.#connect(address, connection);
+    return connection;
+  }
+
+  release(connection: UpstreamConnection): void {
+    const { size, maxRequests } = this.#options;
+    if (
+      this.#closed ||
+      this.#idle.length >= size ||
+      (maxRequests > 0 && connection.requests >= maxRequests)
+    ) {
+      connection.destroy();
+      return;
+    }
+    this.#idle.push(connection);
+    this.#idleDeadlines.arm(connection);
+  }
+
+  onClosed(connection: UpstreamConnection): void {
+    this.count--;
+    if (connection.exchange !== null || !connection.reused) return;
+    const index = this.#idle.lastIndexOf(connection);
+    if (index >= 0) this.#idle.splice(index, 1);
+  }
+
+  /** Closes what is idle now, and the rest when it comes back. */
+  close(): void {
+    this.#closed = true;
+    for (const connection of this.#idle.slice()) connection.destroy();
+  }
+}

@@ -306,10 +306,10 @@ export class UpstreamConnection implements TransportOwner, Waiting {
 
   /** The response is complete; `surplus` when more bytes came than belong to it. */
   #finish(exchange: UpstreamExchange, surplus: boolean): void {
-    if (this.exchange === exchange) {
-      if (this.#keep && !surplus && this.requestSent && !this.#congested) this.#free();
-      else this.destroy();
-    }
+    // The Exchange may have let go of us, and be another request's by now.
+    if (this.exchange !== exchange) return;
+    if (this.#keep && !surplus && this.requestSent && !this.#congested) this.#free();
+    else this.destroy();
     exchange.onResponseEnd();
   }
 

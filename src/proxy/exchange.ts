@@ -1,0 +1,398 @@
+// One request and its response, from complete head to record. Objects are kept and used again:
+// a bare request makes no object of its own.
+
+import { randomFillSync } from 'node:crypto';
+import type { ClientConnection, ServerExchange } from '../http/client-connection.ts';
+import { Head } from '../http/head.ts';
+import type { ProtocolError } from '../http/protocol-error.ts';
+import type { UpstreamConnection, UpstreamExchange, UpstreamFailure } from '../http/upstream-connection.ts';
+import type { Consumer, CredentialMatch } from '../plugin/consumer.ts';
+import type {
+  AccessExchange,
+  LogExchange,
+  ResponseBodyExchange,
+  ResponseExchange,
+  RewriteExchange,
+  Slot,
+  UpstreamHandle,
+} from '../plugin/exchange.ts';
+import type { Reply } from '../plugin/reply.ts';
+import { now, wallClock } from './clock.ts';
+import type { CompiledRoute } from './compiled-route.ts';
+import type { ExchangeHost } from './exchange-host.ts';
+import { Forwarding } from './forwarding.ts';
+import type { SecondHalf } from './pipeline.ts';
+import { writeReply } from './reply-writer.ts';
+import { Responding } from './responding.ts';
+import type { Upstream } from './upstream.ts';
+import { readVariable } from './variables.ts';
+import { ExchangeRequest, ExchangeResponse, UpstreamRequest } from './views.ts';
+
+/** Where an Exchange stands. */
+export const Stage = { Fresh: 0, Deciding: 1, Forwarding: 2, Responding: 3, Ended: 4 } as const;
+
+export class Exchange
+  implements
+    ServerExchange,
+    UpstreamExchange,
+    RewriteExchange,
+    AccessExchange,
+    Omit<ResponseExchange, 'response'>,
+    Omit<ResponseBodyExchange, 'response'>,
+    Omit<LogExchange, 'response'>
+{
+  readonly host: ExchangeHost;
+  readonly requestHead = new Head();
+  readonly responseHead = new Head();
+  readonly request: ExchangeRequest;
+  readonly upstream: UpstreamRequest;
+  readonly response: ExchangeResponse;
+  readonly forwarding: Forwarding;
+  readonly responding: Responding;
+
+  /** The client's connection; null when the Exchange is only evaluated. */
+  connection: ClientConnection | null = null;
+  stage: number = Stage.Fresh;
+  route: CompiledRoute | null = null;
+  second: SecondHalf | null = null;
+  consumer: Consumer | undefined;
+  credentialId: string | undefined;
+  chosenUpstream: Upstream | undefined;
+  revision = 0;
+  localPort = 0;
+  #id = '';
+  #started = 0;
+  #slots: Map<Slot<unknown>, unknown> | undefined;
+  ownVariables: Map<string, string> | undefined;
+
+  // What the record will say.
+  reason = '';
+  upstreamStatus = 0;
+  upstreamMs = -1;
+  attempts = 0;
+  targetKey = '';
+  bytesIn = 0;
+  bytesOut = 0;
+
+  /** A handler's promise is out: the object can't be used for another request before it settles. */
+  #waiting = false;
+  #over = false;
+
+  constructor(host: ExchangeHost) {
+    this.host = host;
+    this.request = new ExchangeRequest(this);
+    this.upstream = new UpstreamRequest(this.request);
+    this.response = new ExchangeResponse(this);
+    this.forwarding = new Forwarding(this);
+    this.responding = new Responding(this);
+  }
+
+  /** Makes it ready for the next request of a connection. */
+  begin(connection: ClientConnection | null): void {
+    this.connection = connection;
+    this.stage = Stage.Fresh;
+    this.requestHead.reset();
+    this.responseHead.reset();
+    this.request.reset();
+    this.upstream.reset();
+    this.response.reset();
+    this.forwarding.reset();
+    this.responding.reset();
+    this.route = this.second = null;
+    this.consumer = this.credentialId = this.chosenUpstream = undefined;
+    this.#slots = this.ownVariables = undefined;
+    this.#id = this.reason = this.targetKey = '';
+    this.upstreamStatus = this.attempts = this.bytesIn = this.bytesOut = 0;
+    this.upstreamMs = -1;
+    this.#started = 0;
+    this.#over = false;
+  }
+
+  // What Plugins see of it, besides the three views.
+
+  get id(): string {
+    if (this.#id === '') this.#id = newId();
+    return this.#id;
+  }
+
+  get routeId(): string {
+    return this.route?.id ?? '';
+  }
+
+  get routeName(): string {
+    return this.route?.name ?? '';
+  }
+
+  get serviceId(): string | undefined {
+    return this.route?.serviceId;
+  }
+
+  get serviceName(): string {
+    return this.route?.serviceName ?? '';
+  }
+
+  get startedAt(): number {
+    return wallClock(this.#started);
+  }
+
+  /** Monotonic milliseconds at which the head was complete. */
+  get started(): number {
+    return this.#started;
+  }
+
+  get durationMs(): number {
+    return now() - this.#started;
+  }
+
+  get matchedUri(): string | undefined {
+    return this.route?.matchedUri(this.request.path);
+  }
+
+  uriParameter(name: string): string | undefined {
+    return this.route?.uriParameter(this.request.path, name);
+  }
+
+  get<T>(slot: Slot<T>): T | undefined {
+    return this.#slots?.get(slot) as T | undefined;
+  }
+
+  set<T>(slot: Slot<T>, value: T): void {
+    this.#slots ??= new Map();
+    this.#slots.set(slot, value);
+  }
+
+  variable(name: string): string | undefined {
+    return readVariable(this, name);
+  }
+
+  setVariable(name: string, value: string | undefined): void {
+    this.ownVariables ??= new Map();
+    if (value === undefined) this.ownVariables.delete(name);
+    else this.ownVariables.set(name, value);
+  }
+
+  authenticate(match: CredentialMatch): void {
+    this.consumer = match.consumer;
+    this.credentialId = match.credentialId;
+  }
+
+  setClientAddress(address: string, port?: number): void {
+    this.request.clientAddress = address;
+    if (port !== undefined) this.request.clientPort = port;
+  }
+
+  useUpstream(upstream: UpstreamHandle): void {
+    this.chosenUpstream = upstream as Upstream;
+  }
+
+  // The client's side.
+
+  onRequest(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
+    this.#start();
+    this.bytesIn = this.requestHead.length + end - start;
+    this.host.admit(this);
+    this.forwarding.beginBody(bytes, start, end, complete);
+    try {
+      this.host.decide(this);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  onRequestBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
+    this.bytesIn += end - start;
+    this.forwarding.onBody(bytes, start, end, complete);
+  }
+
+  onRefused(refusal: ProtocolError): void {
+    if (this.#started === 0) this.#start();
+    if (this.bytesIn === 0) this.bytesIn = this.requestHead.filled;
+    this.reason = refusal.reason;
+    this.forwarding.cancel();
+    if (this.responding.begun) {
+      this.#abort();
+      return;
+    }
+    this.second = null;
+    this.reply({ status: refusal.status, headers: [], body: undefined, reason: refusal.reason });
+  }
+
+  onClientDrain(): void {
+    this.forwarding.resumeResponse();
+  }
+
+  onClientGone(reason: string): void {
+    this.reason = reason;
+    this.connection = null;
+    this.forwarding.cancel();
+    if (this.#started === 0) this.#start();
+    if (!this.responding.begun) this.response.begin(499, 'gateway');
+    this.end();
+  }
+
+  get mayProbe(): boolean {
+    return !this.responding.begun && this.stage !== Stage.Ended;
+  }
+
+  // The Upstream's side.
+
+  get requestIsHead(): boolean {
+    const { bytes, methodStart: start, methodEnd } = this.requestHead;
+    if (this.upstream.methodChanged) return this.upstream.method === 'HEAD';
+    return methodEnd - start === 4 && bytes[start] === 72 && bytes[start + 1] === 69;
+  }
+
+  onUpstreamReady(connection: UpstreamConnection): void {
+    this.forwarding.onReady(connection);
+  }
+
+  onInterim(_connection: UpstreamConnection): void {
+    this.responding.onInterim();
+  }
+
+  onSwitched(connection: UpstreamConnection, bytes: Uint8Array, start: number, end: number): boolean {
+    return this.responding.onSwitched(connection, bytes, start, end);
+  }
+
+  onResponse(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
+    this.forwarding.onAnswered();
+    this.upstreamStatus = this.responseHead.status;
+    this.stage = Stage.Responding;
+    try {
+      this.responding.onResponse(bytes, start, end, complete);
+    } catch (error) {
+      this.forwarding.cancel();
+      this.fail(error);
+    }
+  }
+
+  onResponseBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
+    if (this.stage !== Stage.Responding) return;
+    try {
+      this.responding.onBody(bytes, start, end, complete);
+    } catch (error) {
+      this.forwarding.cancel();
+      this.fail(error);
+    }
+  }
+
+  onResponseEnd(): void {
+    this.forwarding.onReleased();
+    if (this.stage !== Stage.Responding) return;
+    try {
+      this.responding.onUpstreamDone();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  onUpstreamFailure(connection: UpstreamConnection, failure: UpstreamFailure): void {
+    if (this.stage === Stage.Ended) return;
+    if (this.responding.begun) {
+      this.reason = failure;
+      this.#abort();
+      return;
+    }
+    this.forwarding.onFailure(connection, failure);
+  }
+
+  onUpstreamDrain(): void {
+    this.connection?.resumeBody();
+  }
+
+  // Ends.
+
+  /** Marks that a handler's promise decides how it goes on. */
+  async wait(pending: Promise<void>): Promise<void> {
+    this.#waiting = true;
+    try {
+      await pending;
+    } catch (error) {
+      if (this.stage !== Stage.Ended) this.fail(error);
+    } finally {
+      this.#waiting = false;
+      if (this.#over) this.host.release(this);
+    }
+  }
+
+  /** Answers instead of the Upstream. */
+  reply(reply: Reply): void {
+    if (this.stage === Stage.Ended) return;
+    this.stage = Stage.Responding;
+    if (this.reason === '' && reply.reason !== undefined) this.reason = reply.reason;
+    this.forwarding.dropBody();
+    try {
+      writeReply(this, reply);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Something of ours or of a Plugin's broke. */
+  fail(error: unknown): void {
+    this.host.onFailure(this, error);
+    this.reason = 'plugin_failed';
+    if (this.stage === Stage.Ended) return;
+    if (this.responding.begun) {
+      this.#abort();
+      return;
+    }
+    // The handlers that failed must not run again for the answer about it.
+    this.second = null;
+    this.response.reset();
+    this.reply({ status: 500, headers: [], body: undefined, reason: 'plugin_failed' });
+  }
+
+  /** The response can't be completed: nobody may take what was sent for complete. */
+  #abort(): void {
+    const { connection } = this;
+    this.connection = null;
+    this.forwarding.cancel();
+    this.end();
+    connection?.abort();
+  }
+
+  /** The last byte of the response is on its way. */
+  finish(): void {
+    const { connection } = this;
+    this.connection = null;
+    this.forwarding.cancel();
+    this.end();
+    connection?.finish();
+  }
+
+  /** Writes the record and gives the object back. */
+  end(): void {
+    if (this.stage === Stage.Ended) return;
+    this.stage = Stage.Ended;
+    const log = this.second?.log;
+    if (log) {
+      for (const step of log) {
+        try {
+          step.run(this);
+        } catch (error) {
+          this.host.onFailure(this, error);
+        }
+      }
+    }
+    this.host.record(this);
+    this.#over = true;
+    if (!this.#waiting) this.host.release(this);
+  }
+
+  #start(): void {
+    this.#started = now();
+  }
+}
+
+// Ids: 64 random bits for the process and 64 that count from a random start; unique, not secret.
+const seed = randomFillSync(new Uint32Array(4));
+const prefix = (seed[0].toString(16).padStart(8, '0') + seed[1].toString(16).padStart(8, '0')) as string;
+let high = seed[2];
+let low = seed[3];
+
+function newId(): string {
+  low = (low + 0x9e3779b1) >>> 0;
+  if (low < 0x9e3779b1) high = (high + 1) >>> 0;
+  return prefix + high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
+}

@@ -1,0 +1,124 @@
+import { nameHash } from '../http/characters.ts';
+import type { Head } from '../http/head.ts';
+import { output } from '../http/output.ts';
+
+interface Edit {
+  readonly name: string;
+  readonly lower: string;
+  readonly hash: number;
+  /** undefined removes. */
+  readonly value: string | undefined;
+  /** Keeps the fields of that name that are there. */
+  readonly adds: boolean;
+}
+
+/** Bytes that would end a field early or hide something: a Plugin's value with one of them is refused. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+const FORBIDDEN_VALUE = /[\0-\x08\x0a-\x1f\x7f]/;
+const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** Changes to the fields of a head, kept apart from its bytes until it is written. */
+export class FieldEdits {
+  #edits: Edit[] = [];
+  /** The Content-Type of a Reply that names none. */
+  defaultType = '';
+
+  get empty(): boolean {
+    return this.#edits.length === 0;
+  }
+
+  clear(): void {
+    if (this.#edits.length > 0) this.#edits = [];
+  }
+
+  set(name: string, value: string): void {
+    this.#drop(name.toLowerCase());
+    this.#push(name, value, false);
+  }
+
+  add(name: string, value: string): void {
+    this.#push(name, value, true);
+  }
+
+  remove(name: string): void {
+    this.#drop(name.toLowerCase());
+    this.#push(name, undefined, false);
+  }
+
+  /** The first value of that name (lower case) as it will be sent. */
+  get(head: Head, name: string): string | undefined {
+    if (this.#edits.length > 0) {
+      const replaced = this.#edits.some((edit) => edit.lower === name && !edit.adds);
+      if (replaced) return this.#edits.find((edit) => edit.lower === name && edit.value !== undefined)?.value;
+    }
+    const index = head.find(name);
+    if (index >= 0) return head.valueAt(index);
+    return this.#edits.length === 0 ? undefined : this.#edits.find((edit) => edit.lower === name)?.value;
+  }
+
+  /** All values of that name (lower case) as they will be sent. */
+  values(head: Head, name: string): string[] {
+    const values: string[] = [];
+    if (!this.#edits.some((edit) => edit.lower === name && !edit.adds)) {
+      for (let i = head.find(name); i >= 0; i = head.find(name, i + 1)) values.push(head.valueAt(i));
+    }
+    for (const edit of this.#edits)
+      if (edit.lower === name && edit.value !== undefined) values.push(edit.value);
+    return values;
+  }
+
+  /** Every field as it will be sent. */
+  entries(head: Head): [name: string, value: string][] {
+    const entries: [string, string][] = [];
+    for (let i = 0; i < head.count; i++) {
+      if (!this.replaces(head, i)) entries.push([head.nameAt(i), head.valueAt(i)]);
+    }
+    for (const { name, value } of this.#edits) if (value !== undefined) entries.push([name, value]);
+    return entries;
+  }
+
+  /** Whether the head's field at `index` is replaced or removed. */
+  replaces(head: Head, index: number): boolean {
+    const hash = head.nameHash[index];
+    for (const edit of this.#edits) {
+      if (edit.hash === hash && !edit.adds && head.isNamed(index, edit.lower)) return true;
+    }
+    return false;
+  }
+
+  /** Whether fields of that name (lower case) were replaced, added or removed. */
+  has(name: string): boolean {
+    return this.#edits.some((edit) => edit.lower === name);
+  }
+
+  /** Puts the new fields into the output. */
+  write(): void {
+    for (const { name, value } of this.#edits) {
+      if (value === undefined) continue;
+      output.putText(name);
+      output.putText(': ');
+      // Beyond latin1 a value goes out as UTF-8, as every other server does it.
+      if (isLatin1(value)) output.putText(value);
+      else output.putAll(Buffer.from(value, 'utf8'));
+      output.putText('\r\n');
+    }
+  }
+
+  #push(name: string, value: string | undefined, adds: boolean): void {
+    if (!FIELD_NAME.test(name)) throw new TypeError(`not a header field name: ${JSON.stringify(name)}`);
+    if (value !== undefined && FORBIDDEN_VALUE.test(value)) {
+      throw new TypeError(`the value of ${name} has a control character`);
+    }
+    const lower = name.toLowerCase();
+    this.#edits.push({ name, lower, hash: nameHash(lower), value, adds });
+  }
+
+  #drop(lower: string): void {
+    if (this.#edits.length > 0) this.#edits = this.#edits.filter((edit) => edit.lower !== lower);
+  }
+}
+
+function isLatin1(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 255) return false;
+  return true;
+}

@@ -1,0 +1,330 @@
+import { output } from '../http/output.ts';
+import { CONGESTED } from '../http/transport.ts';
+import type { UpstreamConnection, UpstreamFailure } from '../http/upstream-connection.ts';
+import { now } from './clock.ts';
+import { type Exchange, Stage } from './exchange.ts';
+import { writeRequestHead } from './request-writer.ts';
+import type { Target, Upstream } from './upstream.ts';
+
+/** A body up to this size that came at once is kept, so that an idempotent request can be sent again. */
+const MAX_REPLAY_BYTES = 64 * 1024;
+
+/** Methods that may be sent twice (RFC 9110 9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'PURGE']);
+
+/** The failures after which another Target may be asked, with the status when none is left. */
+const STATUS: Readonly<Record<UpstreamFailure, number>> = {
+  connect_failed: 502,
+  connect_timeout: 504,
+  send_timeout: 504,
+  read_timeout: 504,
+  upstream_closed: 502,
+  upstream_reset: 502,
+  bad_response: 502,
+  tls_failed: 502,
+};
+
+/** The way of one request to a Target: its body, the attempts, the retries. */
+export class Forwarding {
+  readonly #exchange: Exchange;
+  #connection: UpstreamConnection | undefined;
+  #upstream: Upstream | undefined;
+  #target: Target | undefined;
+  #tried: Target[] = [];
+  #attemptStarted = 0;
+  #forwardingStarted = 0;
+  /** Pieces of the body that came before they could be sent, or that are kept for another attempt. */
+  #pieces: Buffer[] = [];
+  #collectedBytes = 0;
+  #bodyComplete = true;
+  #hasBody = false;
+  /** All of the body is in #pieces. */
+  #replayable = true;
+  /** Body bytes go straight to the Upstream. */
+  #streaming = false;
+  #dropping = false;
+  #onCollected: (() => void) | undefined;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  reset(): void {
+    this.#connection = this.#upstream = this.#target = this.#onCollected = undefined;
+    if (this.#tried.length > 0) this.#tried = [];
+    if (this.#pieces.length > 0) this.#pieces = [];
+    this.#collectedBytes = this.#attemptStarted = this.#forwardingStarted = 0;
+    this.#bodyComplete = this.#replayable = true;
+    this.#hasBody = this.#streaming = this.#dropping = false;
+  }
+
+  // The body as it comes from the client.
+
+  // The first piece is only valid while the Exchange decides; most are sent before it is over.
+  #first: Uint8Array | undefined;
+  #firstStart = 0;
+  #firstEnd = 0;
+
+  beginBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
+    this.#bodyComplete = complete;
+    this.#hasBody = !complete || end > start;
+    this.#first = end > start ? bytes : undefined;
+    this.#firstStart = start;
+    this.#firstEnd = end;
+  }
+
+  /** Called when deciding is over for now: what was not sent must be kept. */
+  keepFirst(): void {
+    if (this.#first === undefined) {
+      if (!this.#bodyComplete && !this.#streaming) this.#exchange.connection?.pauseBody();
+      return;
+    }
+    const piece = this.#first;
+    this.#first = undefined;
+    if (this.#dropping) return;
+    if (!this.#streaming) {
+      this.#keep(piece, this.#firstStart, this.#firstEnd);
+      if (!this.#bodyComplete && this.#onCollected === undefined) this.#exchange.connection?.pauseBody();
+    }
+  }
+
+  onBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
+    this.#bodyComplete = complete;
+    if (this.#dropping) return;
+    const connection = this.#connection;
+    if (this.#streaming && connection !== undefined) {
+      this.#replayable = false;
+      if (connection.relay(bytes, start, end, complete) === CONGESTED) this.#exchange.connection?.pauseBody();
+      return;
+    }
+    this.#keep(bytes, start, end);
+    if (this.#onCollected === undefined) {
+      if (!complete) this.#exchange.connection?.pauseBody();
+    } else if (this.#collectedBytes > this.#exchange.host.maxCollectedBytes) {
+      this.#onCollected = undefined;
+      this.#exchange.reply({ status: 413, headers: [], body: undefined, reason: 'body_too_large' });
+    } else if (complete) this.#finishCollecting();
+  }
+
+  /** Takes the whole body into memory before going on. */
+  collect(then: () => void): void {
+    if (!this.#hasBody) return then();
+    this.#onCollected = then;
+    if (this.#first !== undefined) {
+      this.#keep(this.#first, this.#firstStart, this.#firstEnd);
+      this.#first = undefined;
+    }
+    if (this.#bodyComplete) return this.#finishCollecting();
+    this.#sendContinue();
+    this.#exchange.connection?.resumeBody();
+  }
+
+  /** The rest of the body interests nobody. */
+  dropBody(): void {
+    this.#dropping = true;
+    this.#pieces = [];
+    this.#first = undefined;
+    this.#onCollected = undefined;
+    if (!this.#bodyComplete) this.#exchange.connection?.resumeBody();
+  }
+
+  #keep(bytes: Uint8Array, start: number, end: number): void {
+    this.#collectedBytes += end - start;
+    this.#pieces.push(Buffer.from(bytes.subarray(start, end)));
+  }
+
+  #finishCollecting(): void {
+    const then = this.#onCollected;
+    this.#onCollected = undefined;
+    const { requestHead, request } = this.#exchange;
+    const whole = Buffer.concat(this.#pieces);
+    request.collected = requestHead.chunked ? dechunk(whole) : whole;
+    then?.();
+  }
+
+  // Attempts.
+
+  /** Sends the request to one Target after the other until one answers. */
+  forward(upstream: Upstream): void {
+    const exchange = this.#exchange;
+    exchange.stage = Stage.Forwarding;
+    this.#upstream = upstream;
+    this.#forwardingStarted = exchange.started;
+    this.#attempt();
+  }
+
+  #attempt(): void {
+    const exchange = this.#exchange;
+    const upstream = this.#upstream!;
+    const target = upstream.pick(exchange, this.#tried);
+    if (target === undefined) {
+      exchange.reply({ status: upstream.noTargetStatus, headers: [], body: undefined, reason: 'no_target' });
+      return;
+    }
+    this.#target = target;
+    exchange.targetKey = target.key;
+    exchange.attempts++;
+    this.#attemptStarted = exchange.attempts === 1 ? exchange.started : now();
+    target.started();
+    const idle = target.pool.take(exchange);
+    if (idle !== undefined) this.#send(idle);
+    else this.#open(target);
+  }
+
+  #open(target: Target): void {
+    const exchange = this.#exchange;
+    const address = target.address();
+    if (address === undefined) {
+      target.waitForAddress(exchange, (found) => {
+        if (this.#target !== target || exchange.stage !== Stage.Forwarding) return;
+        if (found) this.#open(target);
+        else this.#giveUp('unresolved', 503);
+      });
+      return;
+    }
+    const timeouts = exchange.route?.timeouts ?? this.#upstream!.timeouts;
+    this.#connection = target.pool.open(address, exchange, timeouts.connect);
+  }
+
+  onReady(connection: UpstreamConnection): void {
+    this.#send(connection);
+  }
+
+  #send(connection: UpstreamConnection): void {
+    const exchange = this.#exchange;
+    const upstream = this.#upstream!;
+    this.#connection = connection;
+    const timeouts = exchange.route?.timeouts ?? upstream.timeouts;
+    connection.readDeadlines = timeouts.read;
+    connection.sendDeadlines = timeouts.send;
+    output.begin();
+    try {
+      writeRequestHead(exchange, upstream, this.#target!);
+    } catch (error) {
+      connection.destroy();
+      exchange.fail(error);
+      return;
+    }
+    if (this.#first !== undefined) {
+      output.put(this.#first, this.#firstStart, this.#firstEnd);
+      const size = this.#firstEnd - this.#firstStart;
+      this.#replayable = this.#bodyComplete && size <= MAX_REPLAY_BYTES && this.#idempotent();
+      // Kept only where it could be of use: a second copy of every POST would be waste.
+      if (this.#replayable) this.#keep(this.#first, this.#firstStart, this.#firstEnd);
+      this.#first = undefined;
+    } else if (this.#pieces.length > 0) {
+      const { collected } = exchange.request;
+      if (collected !== undefined) output.putAll(collected);
+      else for (const piece of this.#pieces) output.putAll(piece);
+      this.#replayable = this.#bodyComplete;
+      if (!this.#replayable) this.#pieces = [];
+    }
+    this.#streaming = true;
+    if (!this.#bodyComplete) this.#sendContinueAfter(connection);
+    else if (connection.send(true) === CONGESTED) this.#exchange.connection?.pauseBody();
+  }
+
+  #sendContinueAfter(connection: UpstreamConnection): void {
+    const congested = connection.send(false) === CONGESTED;
+    this.#sendContinue();
+    if (congested) this.#exchange.connection?.pauseBody();
+    else this.#exchange.connection?.resumeBody();
+  }
+
+  /** Tells a client that waits for it that its body is wanted (RFC 9110 10.1.1). */
+  #sendContinue(): void {
+    const { requestHead, connection, bytesIn } = this.#exchange;
+    if (!requestHead.expectContinue || requestHead.minorVersion === 0 || bytesIn > requestHead.length) return;
+    output.begin();
+    output.putAll(CONTINUE);
+    connection?.send();
+    requestHead.expectContinue = false;
+  }
+
+  onAnswered(): void {
+    const exchange = this.#exchange;
+    const elapsed = now() - this.#attemptStarted;
+    exchange.upstreamMs = now() - this.#forwardingStarted;
+    this.#target?.finished(elapsed, exchange.responseHead.status >= 500);
+  }
+
+  onReleased(): void {
+    this.#connection = undefined;
+    this.#streaming = false;
+  }
+
+  resumeResponse(): void {
+    this.#connection?.resume();
+  }
+
+  pauseResponse(): void {
+    this.#connection?.pause();
+  }
+
+  onFailure(connection: UpstreamConnection, failure: UpstreamFailure): void {
+    const exchange = this.#exchange;
+    const upstream = this.#upstream!;
+    this.#connection = undefined;
+    this.#streaming = false;
+    const unsent = failure === 'connect_failed' || failure === 'connect_timeout' || failure === 'tls_failed';
+    const mayRepeat = unsent || (!connection.answered && this.#replayable && this.#idempotent());
+    exchange.responseHead.reset();
+    const stale = connection.reused && (failure === 'upstream_closed' || failure === 'upstream_reset');
+    if (stale && mayRepeat) {
+      // The Target closed an idle connection as we used it: not its failure, and not an attempt.
+      this.#open(this.#target!);
+      return;
+    }
+    this.#target?.finished(now() - this.#attemptStarted, true);
+    this.#tried.push(this.#target!);
+    if (mayRepeat && this.#tried.length <= upstream.retriesFor() && this.#inRetryTime()) {
+      if (upstream.pick(exchange, this.#tried) !== undefined) {
+        this.#attempt();
+        return;
+      }
+    }
+    this.#giveUp(failure, STATUS[failure]);
+  }
+
+  #giveUp(reason: string, status: number): void {
+    const exchange = this.#exchange;
+    exchange.upstreamMs = now() - this.#forwardingStarted;
+    exchange.upstreamStatus = status === 503 ? 0 : status;
+    exchange.reply({ status, headers: [], body: undefined, reason });
+  }
+
+  #inRetryTime(): boolean {
+    const { retryTimeout } = this.#upstream!;
+    return retryTimeout === 0 || now() - this.#forwardingStarted < retryTimeout;
+  }
+
+  #idempotent(): boolean {
+    return IDEMPOTENT.has(this.#exchange.upstream.method);
+  }
+
+  /** The Exchange ends: whatever is under way to a Target is in vain. */
+  cancel(): void {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    if (connection !== undefined) {
+      connection.destroy();
+      if (this.#exchange.stage === Stage.Forwarding)
+        this.#target?.finished(now() - this.#attemptStarted, false);
+    }
+  }
+}
+
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
+
+/** The data of a chunked body that is known to be well-formed and complete. */
+function dechunk(body: Buffer): Buffer {
+  const pieces: Buffer[] = [];
+  let at = 0;
+  for (;;) {
+    const lineEnd = body.indexOf('\r\n', at);
+    const size = Number.parseInt(body.latin1Slice(at, lineEnd), 16);
+    if (size === 0) return Buffer.concat(pieces);
+    pieces.push(body.subarray(lineEnd + 2, lineEnd + 2 + size));
+    at = lineEnd + 4 + size;
+  }
+}

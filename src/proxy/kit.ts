@@ -1,0 +1,97 @@
+import { compileExpression } from '../lib/expression.ts';
+import { ConfigError } from '../model/errors.ts';
+import type { Value } from '../model/resource.ts';
+import type { CredentialIndex } from '../plugin/consumer.ts';
+import type { UpstreamHandle } from '../plugin/exchange.ts';
+import type { Clock, Kit, Logger, Place } from '../plugin/kit.ts';
+import type { Limits } from '../plugin/limits.ts';
+import {
+  compileTemplate,
+  compileVariable,
+  type Template,
+  type Variable,
+  type VariableSource,
+} from '../plugin/variable.ts';
+import type { Binding } from './binding.ts';
+
+/** What the Kits of a thread have in common. */
+export interface KitSurroundings {
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly log: Logger;
+  random(): number;
+  delay(milliseconds: number): Promise<void>;
+  credentials(plugin: string): CredentialIndex;
+  metadata(plugin: string): Value | undefined;
+  upstream(upstream: string | Value, owner: string): UpstreamHandle;
+}
+
+/** The Kit of one Binding on one Route. */
+export class BindingKit implements Kit {
+  readonly place: Place;
+  readonly stateKey: string;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly credentials: CredentialIndex;
+  readonly log: Logger;
+  readonly #plugin: string;
+  readonly #routeKey: string;
+  readonly #surroundings: KitSurroundings;
+
+  constructor(binding: Binding, routeKey: string, surroundings: KitSurroundings) {
+    this.#plugin = binding.plugin.name;
+    this.#routeKey = routeKey;
+    this.#surroundings = surroundings;
+    this.place = binding.place;
+    // As APISIX counts: per Route also for what a Service or Consumer brings, anew when the config changes.
+    this.stateKey = `${routeKey}|${binding.place.kind}|${this.#plugin}|${digest(JSON.stringify(binding.config))}`;
+    this.clock = surroundings.clock;
+    this.limits = surroundings.limits;
+    this.credentials = surroundings.credentials(this.#plugin);
+    this.log = surroundings.log;
+  }
+
+  random(): number {
+    return this.#surroundings.random();
+  }
+
+  delay(milliseconds: number): Promise<void> {
+    return this.#surroundings.delay(milliseconds);
+  }
+
+  metadata(): Value | undefined {
+    return this.#surroundings.metadata(this.#plugin);
+  }
+
+  upstream(upstream: string | Value): UpstreamHandle {
+    return this.#surroundings.upstream(upstream, `${this.#routeKey}|${this.#plugin}`);
+  }
+
+  variable(name: string): Variable {
+    return compileVariable(name);
+  }
+
+  template(text: string): Template {
+    return compileTemplate(text);
+  }
+
+  expression(expression: readonly unknown[]): (source: VariableSource) => boolean {
+    try {
+      return compileExpression(expression, compileVariable);
+    } catch (error) {
+      throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error });
+    }
+  }
+}
+
+/** A short text that differs when the config does; collisions only mean that a counter is kept. */
+function digest(text: string): string {
+  let a = 0x811c9dc5;
+  let b = 0x9e3779b9;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    a = Math.imul(a ^ code, 0x01000193);
+    b = Math.imul(b ^ code, 0x85ebca6b) + 1;
+  }
+  return (a >>> 0).toString(36) + (b >>> 0).toString(36);
+}

@@ -1,0 +1,102 @@
+// The compiled chain of a Route, cut in two where identity becomes known.
+//
+//   first:   global rules (rewrite, then access) · the Route's rewrite — compiled once per Route
+//   second:  access · beforeProxy · responses · log — once per set of Consumer-side Bindings
+
+import type { Consumer } from '../plugin/consumer.ts';
+import type { Handlers, MaybePromise, Outcome } from '../plugin/define-plugin.ts';
+import type { Reply } from '../plugin/reply.ts';
+import type { Exchange } from './exchange.ts';
+
+/** One handler of one Binding, with what explain and trouble reports need to name it. */
+export interface Step {
+  readonly plugin: string;
+  readonly place: string;
+  readonly phase: 'rewrite' | 'access';
+  run(exchange: Exchange): MaybePromise<Outcome>;
+}
+
+type After<Phase extends keyof Handlers> = readonly {
+  readonly plugin: string;
+  readonly run: NonNullable<Handlers[Phase]> extends (...parameters: never[]) => infer R
+    ? (exchange: Exchange) => R
+    : never;
+}[];
+
+/** What follows once the caller is known; null where nobody takes part. */
+export interface SecondHalf {
+  readonly steps: readonly Step[] | null;
+  readonly beforeProxy: After<'beforeProxy'> | null;
+  readonly responseHeaders: After<'responseHeaders'> | null;
+  readonly responseBody: After<'responseBody'> | null;
+  readonly log: After<'log'> | null;
+  readonly needsRequestBody: boolean;
+  readonly metrics: boolean;
+  readonly preferName: boolean;
+}
+
+export interface Pipeline {
+  readonly first: readonly Step[] | null;
+  /** An auth Plugin is bound: nobody unknown gets past the first half. */
+  readonly authenticates: ((exchange: Exchange) => boolean) | null;
+  /** The second half for callers without Bindings of their own. */
+  readonly second: SecondHalf;
+  /** The second half for a Consumer. */
+  secondFor(consumer: Consumer): SecondHalf;
+  /** Called when the last Exchange that uses it has ended. */
+  dispose(): void;
+}
+
+/** A Plugin broke its promise; the Route answers 500 and the log has the reason. */
+export class PluginFailure extends Error {
+  override readonly name = 'PluginFailure';
+  readonly plugin: string;
+  readonly place: string;
+
+  constructor(step: { plugin: string; place?: string }, cause: unknown) {
+    super(`plugin ${step.plugin} failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+    this.plugin = step.plugin;
+    this.place = step.place ?? '';
+  }
+}
+
+/**
+ * Runs steps from `index` on until one replies. Synchronous as long as the handlers are; a promise
+ * is returned only when one of them returned one.
+ */
+export function runSteps(
+  steps: readonly Step[],
+  exchange: Exchange,
+  index = 0,
+): MaybePromise<Reply | undefined> {
+  for (let i = index; i < steps.length; i++) {
+    let outcome: MaybePromise<Outcome>;
+    try {
+      outcome = steps[i].run(exchange);
+    } catch (error) {
+      throw new PluginFailure(steps[i], error);
+    }
+    if (outcome === undefined) continue;
+    if (outcome instanceof Promise) return resumeSteps(steps, exchange, i, outcome);
+    return outcome;
+  }
+  return undefined;
+}
+
+async function resumeSteps(
+  steps: readonly Step[],
+  exchange: Exchange,
+  index: number,
+  pending: Promise<Outcome>,
+): Promise<Reply | undefined> {
+  let outcome: Outcome;
+  try {
+    outcome = await pending;
+  } catch (error) {
+    throw new PluginFailure(steps[index], error);
+  }
+  if (outcome !== undefined) return outcome;
+  return runSteps(steps, exchange, index + 1);
+}

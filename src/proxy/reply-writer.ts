@@ -1,0 +1,107 @@
+import { output } from '../http/output.ts';
+import { STATUS_TEXT } from '../http/status-text.ts';
+import type { Reply } from '../plugin/reply.ts';
+import { dateLine, now } from './clock.ts';
+import type { Exchange } from './exchange.ts';
+import { PluginFailure } from './pipeline.ts';
+
+const bytes = (text: string) => Buffer.from(text, 'latin1');
+const TYPE = bytes('Content-Type: ');
+const PLAIN = 'text/plain; charset=utf-8';
+const HTML = 'text/html; charset=utf-8';
+const LENGTH = bytes('Content-Length: ');
+const CRLF = bytes('\r\n');
+const CLOSE = bytes('Connection: close\r\n');
+const KEEP_ALIVE = bytes('Connection: keep-alive\r\n');
+const SERVER = bytes('Server: sluice\r\n');
+const UPSTREAM_STATUS = bytes('X-APISIX-Upstream-Status: ');
+const EMPTY = Buffer.alloc(0);
+
+const PAGES = new Map<number, Buffer>();
+
+/** The house's page for a status, in the shape that users of nginx know. */
+function errorPage(status: number): Buffer {
+  let page = PAGES.get(status);
+  if (page === undefined) {
+    const title = `${status} ${STATUS_TEXT[status] ?? ''}`.trim();
+    page = bytes(
+      `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n<hr><center>sluice</center>\r\n</body>\r\n</html>\r\n`,
+    );
+    PAGES.set(status, page);
+  }
+  return page;
+}
+
+/** Sends a Reply through the response phases and ends the Exchange. */
+export function writeReply(exchange: Exchange, reply: Reply): void {
+  const { response, second } = exchange;
+  exchange.responseHead.reset();
+  response.begin(reply.status, 'gateway');
+  let body: Uint8Array;
+  let type = PLAIN;
+  if (reply.body === undefined) {
+    body = reply.status >= 400 ? errorPage(reply.status) : EMPTY;
+    if (reply.status >= 400) type = HTML;
+  } else body = typeof reply.body === 'string' ? Buffer.from(reply.body, 'utf8') : reply.body;
+  for (const [name, value] of reply.headers) {
+    if (name.toLowerCase() === 'content-type') type = value;
+    else response.edits.add(name, value);
+  }
+  response.edits.defaultType = type;
+  if (second?.responseHeaders) runResponseHeaders(exchange);
+  if (second?.responseBody) {
+    response.replacement ??= body;
+    exchange.responding.transform(() => send(exchange, response.body));
+    return;
+  }
+  send(exchange, response.replacement ?? body);
+}
+
+/** Runs the responseHeaders handlers. */
+export function runResponseHeaders(exchange: Exchange): void {
+  for (const step of exchange.second!.responseHeaders!) {
+    try {
+      step.run(exchange);
+    } catch (error) {
+      throw new PluginFailure(step, error);
+    }
+  }
+}
+
+function send(exchange: Exchange, body: Uint8Array): void {
+  const { connection, response } = exchange;
+  const { status } = response;
+  if (connection === null) {
+    exchange.finish(); // evaluated only
+    return;
+  }
+  exchange.responding.begun = true;
+  if (!connection.canDrain) connection.keepAlive = false;
+  output.begin();
+  output.putAll(response.statusLine);
+  output.putAll(dateLine(now()));
+  const bodiless = status === 204 || status === 304 || status < 200;
+  if (!bodiless && !response.edits.has('content-type')) {
+    output.putAll(TYPE);
+    output.putText(response.edits.defaultType);
+    output.putAll(CRLF);
+  }
+  if (!bodiless) {
+    output.putAll(LENGTH);
+    output.putNumber(body.length);
+    output.putAll(CRLF);
+  }
+  output.putAll(connection.keepAlive && !connection.host.draining ? KEEP_ALIVE : CLOSE);
+  if (!response.edits.has('server')) output.putAll(SERVER);
+  if (exchange.upstreamStatus >= 500) {
+    output.putAll(UPSTREAM_STATUS);
+    output.putNumber(exchange.upstreamStatus);
+    output.putAll(CRLF);
+  }
+  if (!response.edits.empty) response.edits.write();
+  output.putAll(CRLF);
+  if (!bodiless && !exchange.requestIsHead) output.putAll(body);
+  exchange.bytesOut += output.length;
+  connection.send();
+  exchange.finish();
+}

@@ -1,0 +1,198 @@
+import { ChunkedScanner, type ChunkSink } from '../http/chunked.ts';
+import { output } from '../http/output.ts';
+import { CONGESTED, type TransportOwner } from '../http/transport.ts';
+import type { UpstreamConnection } from '../http/upstream-connection.ts';
+import { type Exchange, Stage } from './exchange.ts';
+import { PluginFailure } from './pipeline.ts';
+import { runResponseHeaders } from './reply-writer.ts';
+import { wantsWebSocket } from './request-writer.ts';
+import {
+  type BodyFraming,
+  writeInterimHead,
+  writeResponseHead,
+  writeSwitchingHead,
+} from './response-writer.ts';
+import { Tunnel } from './tunnel.ts';
+
+type Mode = 'raw' | 'dechunk' | 'collect' | 'discard';
+
+/** The way of a response to the client. */
+export class Responding implements ChunkSink {
+  readonly #exchange: Exchange;
+  /** Bytes of the final response were sent to the client. */
+  begun = false;
+  #mode: Mode = 'raw';
+  #decoder: ChunkedScanner | null = null;
+  #pieces: Buffer[] = [];
+  #collectedBytes = 0;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  reset(): void {
+    this.begun = false;
+    this.#mode = 'raw';
+    this.#collectedBytes = 0;
+    if (this.#pieces.length > 0) this.#pieces = [];
+  }
+
+  onResponse(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
+    const exchange = this.#exchange;
+    const { response, responseHead, second } = exchange;
+    response.begin(responseHead.status, 'upstream');
+    if (second?.responseHeaders) runResponseHeaders(exchange);
+    const bodiless = exchange.requestIsHead || responseHead.status === 204 || responseHead.status === 304;
+    if (response.replacement !== undefined) this.#mode = 'discard';
+    else if (second?.responseBody && !bodiless) this.#mode = 'collect';
+    else if (responseHead.chunked && exchange.requestHead.minorVersion === 0) this.#mode = 'dechunk';
+    if (this.#mode === 'raw') {
+      const framing: BodyFraming = bodiless
+        ? 'none'
+        : responseHead.chunked
+          ? 'chunked'
+          : responseHead.contentLength >= 0
+            ? responseHead.contentLength
+            : 'close';
+      this.#sendHead(framing, bytes, start, end, complete);
+    } else {
+      if (this.#mode === 'dechunk') this.#sendHead('close', bytes, 0, 0, false);
+      this.#follow(bytes, start, end, complete);
+    }
+  }
+
+  onBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
+    const exchange = this.#exchange;
+    if (this.#mode !== 'raw') return this.#follow(bytes, start, end, complete);
+    exchange.bytesOut += end - start;
+    const congested = exchange.connection?.relay(bytes, start, end) === CONGESTED;
+    if (congested && !complete) exchange.forwarding.pauseResponse();
+  }
+
+  /** The Upstream's connection is free; the response may still be in the making. */
+  onUpstreamDone(): void {
+    const exchange = this.#exchange;
+    if (this.#mode === 'collect') {
+      exchange.response.replacement = Buffer.concat(this.#pieces);
+      this.#pieces = [];
+      this.transform(() => this.#sendWhole());
+    } else if (this.#mode === 'discard') this.#sendWhole();
+    else exchange.finish();
+  }
+
+  /** Runs the responseBody handlers over the whole body, then goes on. */
+  transform(then: () => void): void {
+    const exchange = this.#exchange;
+    const steps = exchange.second!.responseBody!;
+    const run = (from: number): void => {
+      for (let i = from; i < steps.length; i++) {
+        let pending: Promise<void> | void;
+        try {
+          pending = steps[i].run(exchange);
+        } catch (error) {
+          throw new PluginFailure(steps[i], error);
+        }
+        if (pending instanceof Promise) {
+          void exchange.wait(
+            pending.then(
+              () => {
+                if (exchange.stage !== Stage.Ended) run(i + 1);
+              },
+              (error) => {
+                throw new PluginFailure(steps[i], error);
+              },
+            ),
+          );
+          return;
+        }
+      }
+      then();
+    };
+    run(0);
+  }
+
+  onInterim(): void {
+    const { responseHead, requestHead, connection } = this.#exchange;
+    // 100 was ours to say; an HTTP/1.0 client knows no interim responses (RFC 9110 15.2).
+    if (responseHead.status === 100 || requestHead.minorVersion === 0 || connection === null) return;
+    output.begin();
+    writeInterimHead(responseHead);
+    connection.send();
+  }
+
+  onSwitched(upstream: UpstreamConnection, bytes: Uint8Array, start: number, end: number): boolean {
+    const exchange = this.#exchange;
+    const { connection } = exchange;
+    if (connection === null || !wantsWebSocket(exchange)) return false;
+    exchange.upstreamStatus = 101;
+    exchange.forwarding.onAnswered();
+    exchange.response.begin(101, 'upstream');
+    exchange.stage = Stage.Responding;
+    this.begun = true;
+    output.begin();
+    writeSwitchingHead(exchange);
+    connection.send();
+    const tunnel: TransportOwner = new Tunnel(exchange, connection, upstream);
+    if (end > start) upstream.tunnel!.onData(Buffer.from(bytes.subarray(start, end)), 0, end - start);
+    connection.becomeTunnel(tunnel);
+    return true;
+  }
+
+  #sendHead(framing: BodyFraming, bytes: Uint8Array, start: number, end: number, complete: boolean): void {
+    const exchange = this.#exchange;
+    const connection = exchange.connection!;
+    this.begun = true;
+    if (!connection.requestComplete || framing === 'close') connection.keepAlive = false;
+    output.begin();
+    writeResponseHead(exchange, framing);
+    exchange.bytesOut += output.length + end - start;
+    // Head and first piece of the body leave in one write.
+    output.put(bytes, start, end);
+    if (connection.send() === CONGESTED && !complete) exchange.forwarding.pauseResponse();
+  }
+
+  /** Body bytes that are not relayed as they come. */
+  #follow(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
+    const exchange = this.#exchange;
+    if (this.#mode === 'discard') return;
+    if (exchange.responseHead.chunked) {
+      if (this.#decoder === null) this.#decoder = new ChunkedScanner();
+      if (this.#decoder.sink === null) {
+        this.#decoder.reset();
+        this.#decoder.sink = this;
+      }
+      this.#decoder.scan(bytes, start, end);
+      if (complete) this.#decoder.sink = null;
+    } else this.onChunkData(bytes, start, end);
+  }
+
+  onChunkData(bytes: Uint8Array, start: number, end: number): void {
+    const exchange = this.#exchange;
+    if (this.#mode === 'dechunk') {
+      exchange.bytesOut += end - start;
+      if (exchange.connection?.relay(bytes, start, end) === CONGESTED) exchange.forwarding.pauseResponse();
+      return;
+    }
+    this.#collectedBytes += end - start;
+    if (this.#collectedBytes > exchange.host.maxCollectedBytes) {
+      throw new RangeError('the response body is larger than may be held in memory');
+    }
+    this.#pieces.push(Buffer.from(bytes.subarray(start, end)));
+  }
+
+  #sendWhole(): void {
+    const exchange = this.#exchange;
+    const { connection, response } = exchange;
+    if (connection === null) return;
+    const body = response.body;
+    this.begun = true;
+    if (!connection.requestComplete) connection.keepAlive = false;
+    const bodiless = response.status === 204 || response.status === 304;
+    output.begin();
+    writeResponseHead(exchange, bodiless ? 'none' : body.length);
+    if (!bodiless && !exchange.requestIsHead) output.putAll(body);
+    exchange.bytesOut += output.length;
+    connection.send();
+    exchange.finish();
+  }
+}

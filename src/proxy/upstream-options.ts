@@ -1,0 +1,100 @@
+import type { Target } from '../balancers/balancer.ts';
+import type { TlsOptions } from '../http/socket-transport.ts';
+import { ConfigError } from '../model/errors.ts';
+import type { Value } from '../model/resource.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { timeoutsOf, type UpstreamOptions } from './upstream.ts';
+
+/** An Upstream as configured (APISIX's shape), the parts that this thread uses. */
+interface UpstreamValue {
+  readonly nodes?: Readonly<Record<string, number>> | readonly NodeValue[];
+  readonly scheme?: string;
+  readonly pass_host?: 'pass' | 'node' | 'rewrite';
+  readonly upstream_host?: string;
+  readonly retries?: number;
+  readonly retry_timeout?: number;
+  readonly timeout?: { connect: number; send: number; read: number };
+  readonly keepalive_pool?: { size?: number; idle_timeout?: number; requests?: number };
+  readonly tls?: { verify?: boolean; client_cert?: string; client_key?: string; client_cert_id?: string };
+}
+interface NodeValue {
+  readonly host: string;
+  readonly port?: number;
+  readonly weight: number;
+  readonly priority?: number;
+}
+
+/** Seconds to connect, between writes, between reads, where nothing is configured. */
+const DEFAULT_TIMEOUT = { connect: 60, send: 60, read: 60 };
+
+export function upstreamOptions(
+  value: Value,
+  key: string,
+  id: string,
+  snapshot: Snapshot,
+): UpstreamOptions & { readonly value: Value } {
+  const upstream = value as UpstreamValue;
+  const scheme = upstream.scheme === 'https' || upstream.scheme === 'grpcs' ? 'https' : 'http';
+  const pool = upstream.keepalive_pool ?? {};
+  const [tls, tlsKey] = scheme === 'https' ? tlsOptions(upstream, snapshot) : [undefined, ''];
+  return {
+    key,
+    id,
+    value,
+    targets: targetsOf(upstream.nodes, scheme === 'https' ? 443 : 80),
+    scheme,
+    passHost: upstream.pass_host ?? 'pass',
+    upstreamHost: upstream.upstream_host ?? '',
+    retries: upstream.retries,
+    retryTimeout: (upstream.retry_timeout ?? 0) * 1000,
+    timeouts: timeoutsOf(upstream.timeout ?? DEFAULT_TIMEOUT),
+    pool: {
+      size: pool.size ?? 320,
+      idleTimeout: (pool.idle_timeout ?? 60) * 1000,
+      maxRequests: pool.requests ?? 1000,
+    },
+    tls,
+    tlsKey,
+  };
+}
+
+function targetsOf(nodes: UpstreamValue['nodes'], usualPort: number): Target[] {
+  if (nodes === undefined) return [];
+  if (Array.isArray(nodes)) {
+    return (nodes as readonly NodeValue[]).map(({ host, port = usualPort, weight, priority = 0 }) => ({
+      host,
+      port,
+      weight,
+      priority,
+      key: `${host}:${port}`,
+    }));
+  }
+  return Object.entries(nodes as Readonly<Record<string, number>>).map(([address, weight]) => {
+    const match = /^(.*?)(?::(\d+))?$/.exec(address)!;
+    // An IPv6 address without brackets has colons of its own and no port.
+    const bare = address.split(':').length > 2 && !address.startsWith('[');
+    const host = bare ? address : match[1];
+    const port = bare || match[2] === undefined ? usualPort : Number(match[2]);
+    return { host, port, weight, priority: 0, key: `${host}:${port}` };
+  });
+}
+
+function tlsOptions(upstream: UpstreamValue, snapshot: Snapshot): [TlsOptions, string] {
+  const { tls = {} } = upstream;
+  let cert = tls.client_cert;
+  let key = tls.client_key;
+  if (tls.client_cert_id !== undefined) {
+    const ssl = snapshot.get('ssls', String(tls.client_cert_id));
+    if (ssl === undefined) throw new ConfigError(`no ssl with id ${tls.client_cert_id}`);
+    cert = ssl.value.cert as string;
+    key = ssl.value.key as string;
+  }
+  const verify = tls.verify ?? true;
+  const servername = upstream.pass_host === 'rewrite' ? upstream.upstream_host : undefined;
+  const options: TlsOptions = {
+    rejectUnauthorized: verify,
+    ...(servername !== undefined && { servername }),
+    ...(cert !== undefined && { cert, key }),
+  };
+  return [options, `tls|${verify}|${servername ?? ''}|${cert ?? ''}`];
+}

@@ -1,0 +1,169 @@
+import { isIP } from 'node:net';
+import type { Balancer, Target as BalancerTarget } from '../balancers/balancer.ts';
+import type { ConnectionPool, PoolOptions } from '../http/connection-pool.ts';
+import type { TlsOptions } from '../http/socket-transport.ts';
+import { deadlinesOf } from '../lib/deadlines.ts';
+import type { UpstreamHandle } from '../plugin/exchange.ts';
+import type { Timeouts } from './compiled-route.ts';
+import type { Exchange } from './exchange.ts';
+import type { Pools, PoolTarget } from './pools.ts';
+
+/** How names become addresses; last good answers are kept. */
+export interface AddressSource {
+  addresses(host: string): readonly string[] | undefined;
+  resolve(host: string): Promise<readonly string[]>;
+  watch(host: string, onChange: (host: string, addresses: readonly string[]) => void): () => void;
+}
+
+/** An Upstream's configuration, defaults filled in. */
+export interface UpstreamOptions {
+  /** Names its state across reloads: an id, or the Route that holds it inline. */
+  readonly key: string;
+  readonly id: string;
+  readonly targets: readonly BalancerTarget[];
+  readonly scheme: 'http' | 'https';
+  readonly passHost: 'pass' | 'node' | 'rewrite';
+  readonly upstreamHost: string;
+  /** Further Targets tried after the first; undefined means as many as there are. */
+  readonly retries: number | undefined;
+  /** Milliseconds after which no further attempt begins; 0 means no limit. */
+  readonly retryTimeout: number;
+  readonly timeouts: Timeouts;
+  readonly pool: PoolOptions;
+  readonly tls: TlsOptions | undefined;
+  readonly tlsKey: string;
+}
+
+/** What an Upstream needs from its thread. */
+export interface UpstreamSurroundings {
+  readonly pools: Pools;
+  readonly resolver: AddressSource;
+  createBalancer(options: UpstreamOptions, targets: readonly Target[]): Balancer<Target>;
+}
+
+/** A set of Targets with all that is needed to send a request to one of them. */
+export class Upstream implements UpstreamHandle {
+  readonly key: string;
+  readonly id: string;
+  readonly passHost: 'pass' | 'node' | 'rewrite';
+  readonly upstreamHost: string;
+  readonly retryTimeout: number;
+  readonly timeouts: Timeouts;
+  readonly scheme: 'http' | 'https';
+  readonly targets: readonly Target[];
+  /** The status when no Target can be asked: 503 where there is none at all, else 502. */
+  readonly noTargetStatus: number;
+  readonly #retries: number;
+  readonly #balancer: Balancer<Target> | undefined;
+  readonly #only: Target | undefined;
+
+  constructor(options: UpstreamOptions, surroundings: UpstreamSurroundings) {
+    this.key = options.key;
+    this.id = options.id;
+    this.passHost = options.passHost;
+    this.upstreamHost = options.upstreamHost;
+    this.retryTimeout = options.retryTimeout;
+    this.timeouts = options.timeouts;
+    this.scheme = options.scheme;
+    this.targets = options.targets.map((target) => new Target(target, options, surroundings));
+    this.noTargetStatus = this.targets.length === 0 ? 503 : 502;
+    this.#retries = options.retries ?? Math.max(0, this.targets.length - 1);
+    if (this.targets.length === 1) this.#only = this.targets[0];
+    else if (this.targets.length > 1) {
+      this.#balancer = surroundings.createBalancer(options, this.targets);
+      for (const target of this.targets) target.balancer = this.#balancer;
+    }
+  }
+
+  /** The Target to ask next, none of those tried. */
+  pick(exchange: Exchange, tried: readonly Target[]): Target | undefined {
+    if (this.#only !== undefined) return tried.length === 0 ? this.#only : undefined;
+    return this.#balancer?.pick(exchange, tried);
+  }
+
+  retriesFor(): number {
+    return this.#retries;
+  }
+
+  /** Its connections are kept for those who still hold the same Targets. */
+  dispose(): void {
+    for (const target of this.targets) target.dispose();
+  }
+}
+
+/** One address of an Upstream, with its connections. */
+export class Target implements BalancerTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly priority: number;
+  readonly key: string;
+  /** The Host field when the Upstream passes the node's. */
+  readonly hostField: string;
+  readonly pool: ConnectionPool;
+  balancer: Balancer<Target> | undefined;
+  readonly #resolver: AddressSource;
+  readonly #literal: string | undefined;
+  readonly #pools: Pools;
+  readonly #poolTarget: PoolTarget;
+  readonly #unwatch: (() => void) | undefined;
+  #turn = 0;
+
+  constructor(target: BalancerTarget, options: UpstreamOptions, surroundings: UpstreamSurroundings) {
+    this.host = target.host;
+    this.port = target.port;
+    this.weight = target.weight;
+    this.priority = target.priority;
+    this.key = target.key;
+    const usual = options.scheme === 'https' ? 443 : 80;
+    const bare = target.host.replace(/^\[|\]$/g, '');
+    const name = isIP(bare) === 6 ? `[${bare}]` : bare;
+    this.hostField = target.port === usual ? name : `${name}:${target.port}`;
+    this.#resolver = surroundings.resolver;
+    this.#pools = surroundings.pools;
+    this.#poolTarget = { host: bare, port: target.port, tls: options.tls, tlsKey: options.tlsKey };
+    this.pool = surroundings.pools.hold(this.#poolTarget, options.pool);
+    if (isIP(bare) !== 0) this.#literal = bare;
+    else this.#unwatch = surroundings.resolver.watch(bare, () => {});
+  }
+
+  started(): void {
+    this.balancer?.started?.(this);
+  }
+
+  finished(latencyMs: number, failed: boolean): void {
+    this.balancer?.finished?.(this, latencyMs, failed);
+  }
+
+  /** An address to connect to, those of a name by turns; undefined while none is known. */
+  address(): string | undefined {
+    if (this.#literal !== undefined) return this.#literal;
+    const addresses = this.#resolver.addresses(this.#poolTarget.host);
+    if (addresses === undefined || addresses.length === 0) return undefined;
+    return addresses[this.#turn++ % addresses.length];
+  }
+
+  /** Looks the name up for an Exchange that can't go on without. */
+  waitForAddress(exchange: Exchange, then: (found: boolean) => void): void {
+    void exchange.wait(
+      this.#resolver.resolve(this.#poolTarget.host).then(
+        (addresses) => then(addresses.length > 0),
+        () => then(false),
+      ),
+    );
+  }
+
+  dispose(): void {
+    this.#unwatch?.();
+    this.#pools.letGo(this.#poolTarget);
+  }
+}
+
+/** Deadline lists for timeouts in seconds. */
+export function timeoutsOf(timeout: { connect: number; send: number; read: number }): Timeouts {
+  return {
+    connect: deadlinesOf(timeout.connect * 1000),
+    send: deadlinesOf(timeout.send * 1000),
+    read: deadlinesOf(timeout.read * 1000),
+  };
+}

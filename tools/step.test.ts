@@ -51,6 +51,12 @@ test('counts a process that exits too early as failed', async () => {
   assert.ok(failed > 0);
 });
 
+test('counts a file without tests as failed', async () => {
+  const { passed, failed, details } = await runFile('empty.test.mjs', 'describe;');
+  assert.deepEqual({ passed, failed }, { passed: 0, failed: 1 });
+  assert.match(details, /holds no tests/);
+});
+
 test('fails when no file matches, or no command is there', async () => {
   const nothing = nodeTestStep('Nothing', {
     files: [path.join(folder, 'nothing/*.test.mjs')],

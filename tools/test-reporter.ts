@@ -37,11 +37,12 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   const outputs = new Map<string, string>();
   const failures: Omit<FailureLine, 'output'>[] = [];
   const files: string[] = [];
+  const empty: string[] = [];
   for await (const event of events) {
     if (event.type === 'test:stdout' || event.type === 'test:stderr') {
       const { file, message } = event.data;
-      const sofar = outputs.get(file ?? '') ?? '';
-      outputs.set(file ?? '', (sofar + message).slice(-OUTPUT_LIMIT));
+      const before = outputs.get(file ?? '') ?? '';
+      outputs.set(file ?? '', (before + message).slice(-OUTPUT_LIMIT));
     } else if (event.type === 'test:fail') {
       const { name, file, line, details } = event.data;
       // A test whose only fault is a failed subtest would tell the same story again.
@@ -50,7 +51,9 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
       failures.push({ kind: 'failure', place, name, error: inspect(details.error.cause ?? details.error) });
       files.push(file ?? '');
     } else if (event.type === 'test:pass') {
-      const { name, skip } = event.data;
+      const { name, file, skip } = event.data;
+      // A file without tests passes as a test named after itself, which proves nothing.
+      if (file !== undefined && path.resolve(name) === file && event.data.nesting === 0) empty.push(name);
       if (typeof skip === 'string') yield line({ kind: 'skip', name, reason: skip });
     } else if (event.type === 'test:summary' && event.data.file === undefined) {
       const { tests, passed, skipped, todo } = event.data.counts;
@@ -58,12 +61,11 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
         yield line({ ...failure, output: outputs.get(files[index]) ?? '' });
         outputs.delete(files[index]);
       }
-      yield line({
-        kind: 'summary',
-        passed,
-        failed: tests - passed - skipped - todo,
-        skipped: skipped + todo,
-      });
+      for (const name of empty) {
+        yield line({ kind: 'failure', place: name, name, error: 'The file holds no tests.', output: '' });
+      }
+      const failed = tests - passed - skipped - todo + empty.length;
+      yield line({ kind: 'summary', passed: passed - empty.length, failed, skipped: skipped + todo });
     }
   }
 }

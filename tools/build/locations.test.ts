@@ -51,6 +51,13 @@ test('copies another file of src', async () => {
   assert.equal(existsSync(path.join(folder, 'page.html')), false);
 });
 
+test('leaves a look-up of a package alone', async () => {
+  const { code } = await bundle(
+    "import { createRequire } from 'node:module'; export const yaml = createRequire(import.meta.url)('yaml');",
+  );
+  assert.match(code, /createRequire\(import\.meta\.url\)/);
+});
+
 for (const expression of ['import.meta.dirname', 'import.meta.url', 'new URL(name, import.meta.url)']) {
   test(`refuses ${expression}, which bundling would make untrue`, async () => {
     await assert.rejects(

@@ -3,6 +3,8 @@ import path from 'node:path';
 import type { OnLoadResult, Plugin } from 'esbuild';
 
 const LOCATION = /new URL\(\s*(['"`])(\.[^'"`$]*)\1\s*,\s*import\.meta\.url\s*\)/g;
+// Packages are found from anywhere in the package alike.
+const PACKAGE_LOOKUP = /createRequire\(import\.meta\.url\)/g;
 const UNKNOWN_LOCATION = /import\.meta\.(?:url|dirname|filename)/;
 
 /**
@@ -44,7 +46,10 @@ export class Locations {
       const place = this.#place(path.resolve(path.dirname(file), reference));
       return `new URL(${JSON.stringify(place)}, import.meta.url)`;
     });
-    const rest = contents.replaceAll(LOCATION, '').replaceAll(/\/\/.*$/gm, '');
+    const rest = contents
+      .replaceAll(LOCATION, '')
+      .replaceAll(PACKAGE_LOOKUP, '')
+      .replaceAll(/\/\/.*$/gm, '');
     const unknown = UNKNOWN_LOCATION.exec(rest)?.[0];
     if (unknown !== undefined) {
       const reason = `${unknown} is another place in the package. Write new URL('./literal', import.meta.url).`;

@@ -36,9 +36,20 @@ function* nestedRows(schema: JsonSchema, place: string): Generator<string> {
 
 function row(place: string, schema: JsonSchema, isRequired: boolean): string {
   const value = 'default' in schema ? code(schema.default) : isRequired ? '**required**' : '';
-  const words = [schema.description, limitsOf(schema), schema.secret === true ? 'Kept secret.' : undefined];
-  const text = words.filter((word) => typeof word === 'string' && word !== '').join(' ');
+  const words = [
+    sentence(schema.description),
+    limitsOf(schema),
+    schema.secret === true ? 'Kept secret.' : '',
+  ];
+  const text = words.filter((word) => word !== '').join(' ');
   return `| \`${place}\` | ${cell(typeOf(schema))} | ${cell(value)} | ${cell(text)} |`;
+}
+
+/** Descriptions that follow APISIX's schemas are fragments: `seconds`. */
+function sentence(text: unknown): string {
+  if (typeof text !== 'string' || text === '') return '';
+  const capital = text[0].toUpperCase() + text.slice(1);
+  return /[.!?:;)`]$/.test(capital) ? capital : `${capital}.`;
 }
 
 /** The type in words: `integer`, `array of string`, `"a"` or `"b"`. */

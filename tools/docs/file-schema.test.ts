@@ -62,6 +62,10 @@ test("knows each plugin's config where it may stand", () => {
   });
   const binding = at('definitions', 'bindings', 'properties', 'key-auth', 'properties');
   assert.deepEqual(Object.keys(binding as object), ['header', '_meta']);
-  const onConsumer = at('definitions', 'consumer', 'properties', 'key-auth', 'anyOf');
-  assert.equal((onConsumer as unknown[]).length, 2);
+  const credential = at('definitions', 'credential', 'properties', 'key-auth', 'properties');
+  assert.deepEqual(Object.keys(credential as object), ['key', '_meta']);
+  assert.deepEqual(at('definitions', 'consumer', 'properties', 'key-auth', 'anyOf'), [
+    { $ref: '#/definitions/credential/properties/key-auth' },
+    { $ref: '#/definitions/bindings/properties/key-auth' },
+  ]);
 });

@@ -1,4 +1,4 @@
-import type { DocumentedPlugin, DocumentedResource, JsonSchema, Sources } from './sources.ts';
+import type { DocumentedResource, JsonSchema, Sources } from './sources.ts';
 
 /** What the Store sets, and a file has no business with. */
 const KEPT_BY_STORE = new Set(['create_time', 'update_time']);
@@ -19,6 +19,7 @@ const META: JsonSchema = {
 
 /** The JSON Schema of the declarative file, for editors; draft 7, which all of them know. */
 export function fileSchema({ plugins, resources, settings }: Sources): JsonSchema {
+  const upstream = resources.find(({ kind }) => kind === 'upstreams');
   const lists = resources.map((resource) => [resource.kind, listOf(resource)]);
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
@@ -28,52 +29,51 @@ export function fileSchema({ plugins, resources, settings }: Sources): JsonSchem
     properties: { ...objectOf(settings?.properties), ...Object.fromEntries(lists) },
     definitions: {
       meta: META,
-      ...dictionaries('bindings', plugins, ({ config }) => [config]),
-      ...dictionaries('consumer', plugins, ({ config, credential }) =>
-        credential === undefined ? [config] : [credential.config, config],
+      bindings: dictionary(plugins.map(({ name, summary, config }) => [name, withMeta(summary, config)])),
+      credential: dictionary(
+        plugins.flatMap(({ name, summary, credential }) =>
+          credential === undefined ? [] : [[name, withMeta(summary, credential.config)] as const],
+        ),
       ),
-      ...dictionaries('credential', plugins, ({ credential }) =>
-        credential === undefined ? [] : [credential.config],
+      // On a Consumer, an auth plugin's config is a credential, but may also be a Binding.
+      consumer: dictionary(
+        plugins.map(({ name, credential }) => {
+          const binding = { $ref: `#/definitions/bindings/properties/${name}` };
+          const either = [{ $ref: `#/definitions/credential/properties/${name}` }, binding];
+          return [name, credential === undefined ? binding : { anyOf: either }];
+        }),
       ),
+      ...(upstream !== undefined && { upstream: withoutStoreFields(upstream.schema) }),
     },
   };
 }
 
 function listOf({ kind, summary, schema, plugins }: DocumentedResource): JsonSchema {
-  const properties = Object.fromEntries(
-    Object.entries(objectOf(schema.properties))
-      .filter(([name]) => !KEPT_BY_STORE.has(name))
-      .map(([name, property]) => {
-        const isBindings = name === 'plugins' && plugins !== 'none';
-        return [name, isBindings ? { $ref: `#/definitions/${plugins}` } : property];
-      }),
-  );
+  const fields = withoutStoreFields(schema);
+  const properties = { ...objectOf(fields.properties) };
+  if (plugins !== 'none' && 'plugins' in properties)
+    properties.plugins = { $ref: `#/definitions/${plugins}` };
+  if ('upstream' in properties) properties.upstream = { $ref: '#/definitions/upstream' };
   const required = new Set(Array.isArray(schema.required) ? schema.required : []);
   if (kind !== 'consumers') required.add('id');
-  return { type: 'array', description: summary, items: { ...schema, properties, required: [...required] } };
+  return { type: 'array', description: summary, items: { ...fields, properties, required: [...required] } };
 }
 
-/** A definition of configs by plugin name. Names that are not known belong to plugins of the user's own. */
-function dictionaries(
-  name: string,
-  plugins: readonly DocumentedPlugin[],
-  configsOf: (plugin: DocumentedPlugin) => JsonSchema[],
-): Record<string, JsonSchema> {
-  const entries = plugins
-    .map((plugin) => {
-      const configs = configsOf(plugin).map(withMeta);
-      const config = configs.length === 1 ? configs[0] : { anyOf: configs };
-      return [plugin.name, { description: plugin.summary, ...config }, configs.length] as const;
-    })
-    .filter(([, , count]) => count > 0)
-    .map(([plugin, config]) => [plugin, config]);
-  return { [name]: { type: 'object', properties: Object.fromEntries(entries) } };
+function withoutStoreFields(schema: JsonSchema): JsonSchema {
+  const properties = Object.entries(objectOf(schema.properties)).filter(([name]) => !KEPT_BY_STORE.has(name));
+  return { ...schema, properties: Object.fromEntries(properties) };
 }
 
-function withMeta(config: JsonSchema): JsonSchema {
-  return { ...config, properties: { ...objectOf(config.properties), _meta: { $ref: '#/definitions/meta' } } };
+/** Configs by plugin name. Names that are not known belong to plugins of the user's own. */
+function dictionary(configs: readonly (readonly [plugin: string, config: JsonSchema])[]): JsonSchema {
+  return { type: 'object', properties: Object.fromEntries(configs) };
 }
 
-function objectOf(value: unknown): JsonSchema {
-  return typeof value === 'object' && value !== null ? (value as JsonSchema) : {};
+function withMeta(summary: string, config: JsonSchema): JsonSchema {
+  const properties = { ...objectOf(config.properties), _meta: { $ref: '#/definitions/meta' } };
+  return { description: summary, ...config, properties };
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

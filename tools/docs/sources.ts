@@ -14,6 +14,8 @@ export interface DocumentedPlugin {
   readonly config: JsonSchema;
   readonly metadata?: JsonSchema;
   readonly credential?: { readonly config: JsonSchema };
+  /** Present where it asks the telemetry to keep something of each request. */
+  readonly observe?: unknown;
   /** Folder in src/plugins/. */
   readonly folder: string;
   readonly phases: readonly string[];
@@ -44,9 +46,7 @@ export async function readSources(): Promise<Sources> {
   );
   const plugins: DocumentedPlugin[] = [];
   for (const plugin of pluginList?.plugins ?? []) {
-    const { name, summary, priority, config, metadata, credential } = plugin;
-    const described = { name, summary, priority, config, metadata, credential };
-    plugins.push({ ...described, folder: name, phases: await phasesOf(name) });
+    plugins.push({ ...plugin, folder: plugin.name, phases: await phasesOf(plugin.name) });
   }
   plugins.sort((a, b) => b.priority - a.priority || (a.name < b.name ? -1 : 1));
   const resourceList = await load<{ resources: Readonly<Record<string, DocumentedResource>> }>(

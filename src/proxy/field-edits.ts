@@ -13,7 +13,6 @@ interface Edit {
 }
 
 /** Bytes that would end a field early or hide something: a Plugin's value with one of them is refused. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
 const FORBIDDEN_VALUE = /[\0-\x08\x0a-\x1f\x7f]/;
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 

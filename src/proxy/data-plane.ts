@@ -45,6 +45,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   readonly #end: ExchangeEnd = emptyEnd();
   readonly #ports = new Map<number, string>();
   #onEmpty: (() => void) | undefined;
+  acceptedConnections = 0;
 
   constructor(runtime: Runtime, options: DataPlaneOptions) {
     this.runtime = runtime;
@@ -61,6 +62,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   listen(options: ListenOptions): Promise<net.Server> {
     return new Promise((resolve, reject) => {
       const server = listen(options, (makeTransport) => {
+        this.acceptedConnections++;
         this.#connections.add(new ClientConnection(this, makeTransport));
       });
       this.#servers.push(server);

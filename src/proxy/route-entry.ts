@@ -1,9 +1,9 @@
 import { maskOf, methodMask } from '../lib/method-mask.ts';
+import { captures } from '../lib/path-pattern.ts';
 import type { Resource, Value } from '../model/resource.ts';
 import type { CompiledRoute, Timeouts } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
 import type { Pipeline } from './pipeline.ts';
-import { captures, matchesUri } from './router.ts';
 import { timeoutsOf, type Upstream } from './upstream.ts';
 
 /** What a Route gets from the Runtime when it is first used. */
@@ -117,7 +117,7 @@ export class RouteEntry implements CompiledRoute {
   }
 
   matchedUri(path: string): string | undefined {
-    return this.uris.length === 1 ? this.uris[0] : this.uris.find((uri) => matchesUri(uri, path));
+    return this.uris.length === 1 ? this.uris[0] : this.uris.find((uri) => captures(uri, path) !== undefined);
   }
 
   uriParameter(path: string, name: string): string | undefined {

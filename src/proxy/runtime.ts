@@ -2,6 +2,7 @@
 // revision; a Change recompiles what it names and what refers to that, nothing else.
 
 import type { Balancer } from '../balancers/balancer.ts';
+import { IpSet } from '../lib/ip-range.ts';
 import type { Change } from '../model/change.ts';
 import { ConfigError } from '../model/errors.ts';
 import type { Kind, Resource, Value } from '../model/resource.ts';
@@ -31,8 +32,7 @@ export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createB
   delay(milliseconds: number): Promise<void>;
   /** A copy of a config with the schema's defaults filled in. */
   withDefaults(schema: Plugin['config'], config: unknown): Value;
-  addressSet(addresses: readonly string[]): { has(address: string): boolean };
-  createBalancer(value: Value, options: UpstreamOptions, targets: readonly Target[]): Balancer<Target>;
+  createBalancer(value: Value, options: UpstreamOptions, targets: readonly Target[]): Balancer;
 }
 
 const PLACE_KINDS = { services: 1, plugin_configs: 1 } as const;
@@ -42,7 +42,7 @@ export class Runtime implements RouteCompiler {
   readonly router = new Router<Exchange, RouteEntry>();
   readonly consumers: Consumers;
   readonly #surroundings: RuntimeSurroundings;
-  readonly #plugins: ReadonlyMap<string, Plugin>;
+  readonly #plugins: Map<string, Plugin>;
   readonly #routes = new Map<string, RouteEntry>();
   readonly #references = new References();
   readonly #upstreams = new Map<string, Upstream>();
@@ -78,6 +78,16 @@ export class Runtime implements RouteCompiler {
     this.snapshot.apply(change);
     for (const { kind, id } of change.removals) this.#remove(kind, id);
     for (const resource of change.puts) this.#put(resource);
+  }
+
+  /** A Plugin's code has changed: what is bound to it is made anew. */
+  replacePlugin(plugin: Plugin): void {
+    this.#plugins.set(plugin.name, plugin);
+    this.#bindings.clear();
+    for (const kind of ['consumer_groups', 'consumers'] as const) {
+      for (const resource of this.snapshot.list(kind)) this.#put(resource);
+    }
+    this.#refreshAll();
   }
 
   /** The chain for requests that no Route matches: the global rules. */
@@ -134,7 +144,7 @@ export class Runtime implements RouteCompiler {
   }
 
   addressSetOf(addresses: readonly string[]): { has(address: string): boolean } {
-    return this.#surroundings.addressSet(addresses);
+    return new IpSet(addresses);
   }
 
   // Changes.

@@ -38,7 +38,7 @@ export interface UpstreamOptions {
 export interface UpstreamSurroundings {
   readonly pools: Pools;
   readonly resolver: AddressSource;
-  createBalancer(options: UpstreamOptions, targets: readonly Target[]): Balancer<Target>;
+  createBalancer(options: UpstreamOptions, targets: readonly Target[]): Balancer;
 }
 
 /** A set of Targets with all that is needed to send a request to one of them. */
@@ -54,7 +54,7 @@ export class Upstream implements UpstreamHandle {
   /** The status when no Target can be asked: 503 where there is none at all, else 502. */
   readonly noTargetStatus: number;
   readonly #retries: number;
-  readonly #balancer: Balancer<Target> | undefined;
+  readonly #balancer: Balancer | undefined;
   readonly #only: Target | undefined;
 
   constructor(options: UpstreamOptions, surroundings: UpstreamSurroundings) {
@@ -78,7 +78,8 @@ export class Upstream implements UpstreamHandle {
   /** The Target to ask next, none of those tried. */
   pick(exchange: Exchange, tried: readonly Target[]): Target | undefined {
     if (this.#only !== undefined) return tried.length === 0 ? this.#only : undefined;
-    return this.#balancer?.pick(exchange, tried);
+    // What a Balancer picks is one of what it was given.
+    return this.#balancer?.pick(exchange, tried) as Target | undefined;
   }
 
   retriesFor(): number {
@@ -101,7 +102,7 @@ export class Target implements BalancerTarget {
   /** The Host field when the Upstream passes the node's. */
   readonly hostField: string;
   readonly pool: ConnectionPool;
-  balancer: Balancer<Target> | undefined;
+  balancer: Balancer | undefined;
   readonly #resolver: AddressSource;
   readonly #literal: string | undefined;
   readonly #pools: Pools;

@@ -1,0 +1,54 @@
+// What the supervisor and its workers tell each other.
+
+import type { Change } from '../model/change.ts';
+import type { Resource, Revision } from '../model/resource.ts';
+import type { SharedStateBuffers } from '../state/memory/shared-state.ts';
+
+/** What a worker is started with. */
+export interface WorkerStart {
+  readonly number: number;
+  readonly incarnation: number;
+  readonly state: SharedStateBuffers;
+  readonly ring: SharedArrayBuffer | undefined;
+  readonly listeners: readonly { readonly host: string; readonly port: number }[];
+  /** Several workers share the listeners' ports. */
+  readonly reusePort: boolean;
+  readonly client: ClientSettings;
+  readonly trustedAddresses: readonly string[];
+  readonly maxCollectedBytes: number;
+  /** The user's own Plugins: files by path. */
+  readonly pluginFiles: readonly string[];
+  readonly dnsServers: readonly string[];
+  readonly revision: Revision;
+  readonly resources: readonly Resource[];
+}
+
+/** Limits for clients; durations in seconds, sizes in bytes, 0 means none. */
+export interface ClientSettings {
+  readonly headerTimeout: number;
+  readonly bodyTimeout: number;
+  readonly keepaliveTimeout: number;
+  readonly sendTimeout: number;
+  readonly keepaliveRequests: number;
+  readonly maxUriBytes: number;
+  readonly maxHeaderBytes: number;
+  readonly maxHeaders: number;
+  readonly maxBodyBytes: number;
+}
+
+export type ToWorker =
+  | { readonly type: 'change'; readonly change: Change }
+  | { readonly type: 'reload-plugin'; readonly file: string; readonly version: number }
+  | { readonly type: 'drain'; readonly graceMs: number };
+
+export type FromWorker =
+  | { readonly type: 'ready'; readonly ports: readonly number[] }
+  | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'applied'; readonly revision: Revision }
+  | { readonly type: 'drained' }
+  | {
+      readonly type: 'log';
+      readonly level: 'error' | 'warn' | 'info' | 'debug';
+      readonly message: string;
+      readonly fields: Readonly<Record<string, unknown>> | undefined;
+    };

@@ -1,0 +1,153 @@
+// One worker: a thread that carries traffic. Started by workers.ts.
+
+import { createRequire } from 'node:module';
+import { parentPort, workerData } from 'node:worker_threads';
+import { BalancerState } from '../balancers/balancer-state.ts';
+import { balancers } from '../balancers/index.ts';
+import { Resolver } from '../discovery/resolver.ts';
+import { deadlinesOf } from '../lib/deadlines.ts';
+import { IpSet } from '../lib/ip-range.ts';
+import { withDefaults } from '../lib/json-schema.ts';
+import type { ExchangeEndSink } from '../model/exchange-end.ts';
+import type { Value } from '../model/resource.ts';
+import { Snapshot } from '../model/snapshot.ts';
+import type { Plugin } from '../plugin/define-plugin.ts';
+import { plugins as builtIn } from '../plugins/index.ts';
+import { DataPlane } from '../proxy/data-plane.ts';
+import { Pools } from '../proxy/pools.ts';
+import { Runtime } from '../proxy/runtime.ts';
+import { monotonic } from '../state/memory/monotonic-clock.ts';
+import { RecordRing, WORKER_GAUGE } from '../state/memory/record-ring.ts';
+import { SharedState } from '../state/memory/shared-state.ts';
+import { WorkerLog } from './worker-log.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { loadPluginFile } from './plugin-files.ts';
+
+const start = workerData as WorkerStart;
+const port = parentPort!;
+const tell = (message: FromWorker): void => port.postMessage(message);
+const log = new WorkerLog(tell);
+const require = createRequire(import.meta.url);
+
+async function run(): Promise<void> {
+  const state = new SharedState(start.state, { worker: start.number, incarnation: start.incarnation });
+  const own = await Promise.all(start.pluginFiles.map((file) => loadPluginFile(file)));
+  const plugins: Plugin[] = [...builtIn, ...own.flat()];
+
+  const snapshot = new Snapshot();
+  snapshot.apply({ revision: start.revision, puts: start.resources, removals: [] });
+
+  const balancerState = new BalancerState({
+    ticket: (key) => state.counters.ticket(key),
+    now: monotonic,
+    random: Math.random,
+  });
+  const runtime = new Runtime(snapshot, {
+    plugins,
+    limits: state.limits,
+    log,
+    clock: { now: Date.now, monotonic },
+    random: Math.random,
+    delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    withDefaults: (schema, config) => withDefaults(schema, config) as Value,
+    // node:tls is loaded when the first TLS Target is configured, not for plain traffic.
+    pools: new Pools(() => require('node:tls')),
+    resolver: new Resolver({ servers: start.dnsServers }),
+    createBalancer(value, options, targets) {
+      const type = (value.type as string | undefined) ?? 'roundrobin';
+      const definition = balancers.find(({ name }) => name === type) ?? balancers[0];
+      return definition.create(
+        targets,
+        { upstream: options.key, hash_on: value.hash_on as never, key: value.key as string | undefined },
+        balancerState,
+      );
+    },
+  });
+
+  const ring = start.ring === undefined ? undefined : new RecordRing(start.ring);
+  const { client } = start;
+  const dataPlane = new DataPlane(runtime, {
+    limits: {
+      maxTarget: client.maxUriBytes,
+      maxFields: client.maxHeaders,
+      maxHeadBytes: client.maxHeaderBytes,
+      maxBodyBytes: client.maxBodyBytes,
+      maxRequests: client.keepaliveRequests || Number.POSITIVE_INFINITY,
+      head: deadlinesOf(client.headerTimeout * 1000),
+      body: deadlinesOf(client.bodyTimeout * 1000),
+      idle: deadlinesOf(client.keepaliveTimeout * 1000),
+      send: deadlinesOf(client.sendTimeout * 1000),
+    },
+    trusted: start.trustedAddresses.length > 0 ? new IpSet(start.trustedAddresses) : undefined,
+    sink: ring ?? NO_SINK,
+    log,
+    maxCollectedBytes: start.maxCollectedBytes,
+  });
+
+  port.on('message', (message: ToWorker) => {
+    switch (message.type) {
+      case 'change':
+        runtime.apply(message.change);
+        tell({ type: 'applied', revision: runtime.revision });
+        return;
+      case 'reload-plugin':
+        void reloadPlugin(runtime, message.file, message.version);
+        return;
+      case 'drain':
+        void dataPlane.drain(message.graceMs).then(() => {
+          showFigures();
+          tell({ type: 'drained' });
+          port.close();
+          process.exit(0);
+        });
+    }
+  });
+
+  const showFigures = (): void => {
+    if (ring === undefined) return;
+    const { gauges } = ring;
+    gauges[WORKER_GAUGE.connectionsActive] = dataPlane.connectionCount;
+    gauges[WORKER_GAUGE.connectionsAccepted] = dataPlane.acceptedConnections;
+    gauges[WORKER_GAUGE.connectionsHandled] = dataPlane.acceptedConnections;
+    gauges[WORKER_GAUGE.revision] = runtime.revision;
+    gauges[WORKER_GAUGE.evictions] = state.evictions;
+  };
+  showFigures();
+  setInterval(showFigures, 1000).unref();
+
+  const servers = [];
+  for (const address of start.listeners) {
+    servers.push(await dataPlane.listen({ ...address, reusePort: start.reusePort }));
+  }
+  tell({
+    type: 'ready',
+    ports: servers.map((server) => {
+      const address = server.address();
+      return typeof address === 'object' && address !== null ? address.port : 0;
+    }),
+  });
+}
+
+async function reloadPlugin(runtime: Runtime, file: string, version: number): Promise<void> {
+  try {
+    for (const plugin of await loadPluginFile(file, version)) runtime.replacePlugin(plugin);
+    log.info('plugin reloaded', { file });
+  } catch (error) {
+    log.error('plugin not reloaded; the old one stays', { file, error: String(error) });
+  }
+}
+
+const NO_SINK: ExchangeEndSink = { write() {} };
+
+// A Plugin's stray rejection or timer must not take the worker down with everybody's connections.
+process.on('uncaughtException', (error) => log.error(`uncaught: ${error.message}`, { stack: error.stack }));
+process.on('unhandledRejection', (reason) =>
+  log.error(`unhandled rejection: ${reason instanceof Error ? reason.message : String(reason)}`, {
+    stack: reason instanceof Error ? reason.stack : undefined,
+  }),
+);
+
+run().catch((error: Error) => {
+  tell({ type: 'failed', message: error.message });
+  port.close();
+});

@@ -1,0 +1,207 @@
+// The workers: as many threads as asked for, replaced when they die, told of every Change.
+
+import { createServer } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import type { Change } from '../model/change.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { Logger } from '../plugin/kit.ts';
+import type { SharedState, SharedStateBuffers } from '../state/memory/shared-state.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+
+export interface WorkersOptions {
+  readonly count: number;
+  readonly start: Omit<WorkerStart, 'number' | 'incarnation' | 'ring' | 'state' | 'revision' | 'resources' | 'reusePort'>;
+  readonly buffers: SharedStateBuffers;
+  readonly state: SharedState;
+  /** What the workers serve; read whenever one starts. */
+  readonly snapshot: Snapshot;
+  readonly log: Logger;
+  /** Makes the memory for a worker's records; undefined without telemetry. */
+  ringFor(worker: number): SharedArrayBuffer | undefined;
+}
+
+interface Running {
+  readonly number: number;
+  readonly thread: Worker;
+  /** The revision that it last said it serves. */
+  revision: number;
+  readonly since: number;
+}
+
+/** A worker that dies sooner than this was not fit to live: the next one waits a little. */
+const SHORT_LIFE_MS = 2_000;
+const RESTART_DELAY_MS = 500;
+/** An Admin answer waits for the workers at most so long; they are told in any case. */
+const ACKNOWLEDGE_MS = 1_000;
+
+export class Workers {
+  readonly #options: WorkersOptions;
+  readonly #running = new Map<number, Running>();
+  readonly #waiting = new Set<{ revision: number; resolve: () => void }>();
+  #ports: readonly number[] = [];
+  #stopping = false;
+  restarts = 0;
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+  }
+
+  /** The ports listened on, in the order of the listeners. */
+  get ports(): readonly number[] {
+    return this.#ports;
+  }
+
+  /** Every worker serves the current revision. */
+  get ready(): boolean {
+    const { revision } = this.#options.snapshot;
+    return this.#running.size === this.#options.count && [...this.#running.values()].every((worker) => worker.revision >= revision);
+  }
+
+  get revisions(): readonly { readonly worker: number; readonly revision: number }[] {
+    return [...this.#running.values()].map(({ number, revision }) => ({ worker: number, revision }));
+  }
+
+  /** Resolves when all of them accept traffic; rejects when one can't. */
+  async start(): Promise<void> {
+    const { count, start } = this.#options;
+    const listeners = await Promise.all(start.listeners.map(assertFree));
+    // A free port is chosen once, for all.
+    (start as { listeners: typeof listeners }).listeners = listeners;
+    await Promise.all(Array.from({ length: count }, (_, index) => this.#launch(index + 1)));
+  }
+
+  /** Tells all workers; resolves when they serve it. */
+  broadcast(change: Change): Promise<void> {
+    for (const { thread } of this.#running.values()) thread.postMessage({ type: 'change', change } satisfies ToWorker);
+    if (this.#allServe(change.revision)) return Promise.resolve();
+    return new Promise((resolve) => {
+      const entry = {
+        revision: change.revision,
+        resolve: () => {
+          clearTimeout(timer);
+          this.#waiting.delete(entry);
+          resolve();
+        },
+      };
+      const timer = setTimeout(entry.resolve, ACKNOWLEDGE_MS);
+      this.#waiting.add(entry);
+    });
+  }
+
+  reloadPlugin(file: string, version: number): void {
+    for (const { thread } of this.#running.values()) {
+      thread.postMessage({ type: 'reload-plugin', file, version } satisfies ToWorker);
+    }
+  }
+
+  /** Lets them finish what they serve, at most `graceMs`, and ends them. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    const threads = [...this.#running.values()].map(({ thread }) => thread);
+    await Promise.all(
+      threads.map(
+        (thread) =>
+          new Promise<void>((resolve) => {
+            const timer = setTimeout(() => void thread.terminate(), graceMs + 1_000);
+            thread.once('exit', () => {
+              clearTimeout(timer);
+              resolve();
+            });
+            thread.postMessage({ type: 'drain', graceMs } satisfies ToWorker);
+          }),
+      ),
+    );
+  }
+
+  #launch(number: number): Promise<void> {
+    const { start, buffers, state, snapshot, ringFor, count, log } = this.#options;
+    const data: WorkerStart = {
+      ...start,
+      number,
+      incarnation: state.membership.admit(number),
+      state: buffers,
+      ring: ringFor(number),
+      reusePort: count > 1,
+      revision: snapshot.revision,
+      resources: snapshot.all(),
+    };
+    const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), { name: `worker-${number}`, workerData: data });
+    const running: Running = { number, thread, revision: data.revision, since: performance.now() };
+    this.#running.set(number, running);
+    return new Promise((resolve, reject) => {
+      let ready = false;
+      thread.on('message', (message: FromWorker) => {
+        switch (message.type) {
+          case 'ready':
+            ready = true;
+            this.#ports = message.ports;
+            resolve();
+            return;
+          case 'failed':
+            reject(new Error(message.message));
+            return;
+          case 'applied':
+            running.revision = message.revision;
+            this.#onApplied();
+            return;
+          case 'log':
+            log[message.level](message.message, { worker: number, ...message.fields });
+        }
+      });
+      thread.on('error', (error) => log.error(`worker ${number} failed: ${error.message}`, { stack: error.stack }));
+      thread.on('exit', (code) => {
+        state.membership.dismiss(number);
+        state.limits.releaseWorker(number);
+        this.#running.delete(number);
+        this.#onApplied();
+        if (!ready) reject(new Error(`worker ${number} ended before it was ready (code ${code})`));
+        if (this.#stopping || !ready) return;
+        log.error(`worker ${number} ended (code ${code}) and is replaced`);
+        this.restarts++;
+        this.#relaunch(number, performance.now() - running.since < SHORT_LIFE_MS ? RESTART_DELAY_MS : 0);
+      });
+    });
+  }
+
+  #relaunch(number: number, delayMs: number): void {
+    setTimeout(() => {
+      if (this.#stopping) return;
+      this.#launch(number).catch((error: Error) => {
+        this.#options.log.error(`worker ${number} can't be replaced: ${error.message}`);
+        this.#relaunch(number, RESTART_DELAY_MS * 4);
+      });
+    }, delayMs);
+  }
+
+  #allServe(revision: number): boolean {
+    return [...this.#running.values()].every((worker) => worker.revision >= revision);
+  }
+
+  #onApplied(): void {
+    for (const entry of this.#waiting) if (this.#allServe(entry.revision)) entry.resolve();
+  }
+}
+
+/**
+ * Binds once without sharing, because a shared port would silently be split with whoever has it;
+ * gives port 0 its number.
+ */
+function assertFree(listener: { readonly host: string; readonly port: number }): Promise<{ host: string; port: number }> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        new Error(
+          error.code === 'EADDRINUSE'
+            ? `${listener.host}:${listener.port} is in use by another program; choose another address or end that program`
+            : `can't listen on ${listener.host}:${listener.port}: ${error.message}`,
+        ),
+      ),
+    );
+    probe.listen(listener, () => {
+      const address = probe.address();
+      const port = typeof address === 'object' && address !== null ? address.port : listener.port;
+      probe.close(() => resolve({ host: listener.host, port }));
+    });
+  });
+}

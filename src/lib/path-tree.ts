@@ -28,8 +28,11 @@ const SLASH = 0x2f;
 class Node<S, E extends Ranked<S>> {
   /** The text on the edge to this node; empty for the root and for parameters. */
   label: string;
-  /** The first character of each child's label, at the child's position. */
-  codes: number[] = [];
+  /**
+   * The first character of each child's label, at the child's position. A string, as it takes a line
+   * less of the processor's cache than an array: among 100 000 patterns, those misses are the cost.
+   */
+  firsts = '';
   children: Node<S, E>[] = [];
   parameter: Node<S, E> | undefined = undefined;
   end: RankedBucket<S, E> | undefined = undefined;
@@ -142,7 +145,7 @@ export class PathTree<S, E extends Ranked<S>> {
         return;
       }
       const code = path.charCodeAt(position);
-      const index = node.codes.indexOf(code);
+      const index = indexOfCode(node.firsts, code);
       let literal = index < 0 ? undefined : node.children[index];
       if (literal !== undefined && !path.startsWith(literal.label, position)) literal = undefined;
       if (node.parameter !== undefined && code !== SLASH) {
@@ -175,11 +178,10 @@ function descend<S, E extends Ranked<S>>(start: Node<S, E>, text: string): Node<
   let node = start;
   let rest = text;
   while (rest !== '') {
-    const code = rest.charCodeAt(0);
-    const index = node.codes.indexOf(code);
+    const index = indexOfCode(node.firsts, rest.charCodeAt(0));
     if (index < 0) {
       const leaf = new Node<S, E>(rest);
-      node.codes.push(code);
+      node.firsts += rest[0];
       node.children.push(leaf);
       return leaf;
     }
@@ -189,7 +191,7 @@ function descend<S, E extends Ranked<S>>(start: Node<S, E>, text: string): Node<
       // "abc" and "abd" part: a new node "ab" takes the child's place, and the child becomes "c".
       const fork = new Node<S, E>(child.label.slice(0, shared));
       child.label = child.label.slice(shared);
-      fork.codes.push(child.label.charCodeAt(0));
+      fork.firsts = child.label[0];
       fork.children.push(child);
       node.children[index] = fork;
       child = fork;
@@ -214,7 +216,7 @@ function wayTo<S, E extends Ranked<S>>(
     }
     let rest = literals[index];
     while (rest !== '') {
-      const child = node.children[node.codes.indexOf(rest.charCodeAt(0))];
+      const child = node.children[indexOfCode(node.firsts, rest.charCodeAt(0))];
       if (!child || !rest.startsWith(child.label)) return undefined;
       way.push((node = child));
       rest = rest.slice(child.label.length);
@@ -235,7 +237,7 @@ function prune<S, E extends Ranked<S>>(way: Node<S, E>[]): void {
     }
     const position = parent.children.indexOf(node);
     if (node.isUnused) {
-      parent.codes.splice(position, 1);
+      parent.firsts = parent.firsts.slice(0, position) + parent.firsts.slice(position + 1);
       parent.children.splice(position, 1);
       continue;
     }
@@ -246,6 +248,13 @@ function prune<S, E extends Ranked<S>>(way: Node<S, E>[]): void {
     }
     return;
   }
+}
+
+function indexOfCode(text: string, code: number): number {
+  for (let index = 0; index < text.length; index++) {
+    if (text.charCodeAt(index) === code) return index;
+  }
+  return -1;
 }
 
 function sharedLength(a: string, b: string): number {

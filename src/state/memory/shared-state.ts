@@ -28,7 +28,7 @@ export function allocateSharedState(options: SharedStateOptions): SharedStateBuf
       slots: options.limitSlots ?? 65_536,
       words: MemoryLimits.wordsFor(new Membership(membership)),
     }),
-    tickets: SharedTable.allocate({ slots: options.ticketSlots ?? 16_384, words: 1 }),
+    tickets: SharedTable.allocate({ slots: options.ticketSlots ?? 65_536, words: 1 }),
   };
 }
 

@@ -14,12 +14,12 @@ export function compileVariable(name: string): Variable {
   return (source) => source.variable(bare);
 }
 
-const REFERENCE = /\$(?:\{(\w+)\}|(\d+|[A-Za-z_]\w*))/g;
+const REFERENCE = /(?<!\\)\$(?:\{(\w+)\}|(\d+|[A-Za-z_]\w*))/g;
 
 /** A stretch of text, or the name of what stands in its place: a variable, or a capture's number in digits. */
 export type TemplatePart = string | { readonly name: string };
 
-/** Cuts a text at its `$name`, `${name}` and `$1`. A `$` before anything else is itself. */
+/** Cuts a text at its `$name`, `${name}` and `$1`. A `$` before anything else, or after a backslash, is itself. */
 export function templateParts(text: string): TemplatePart[] {
   const parts: TemplatePart[] = [];
   let end = 0;

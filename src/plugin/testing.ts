@@ -12,26 +12,26 @@ import type { Consumer, CredentialMatch } from './consumer.ts';
 import type { Handlers, Plugin } from './define-plugin.ts';
 import type { Reply } from './reply.ts';
 import { fillDefaults } from './testing/fill-defaults.ts';
-import { holdGlobals, runAllowing, runForbidding } from './testing/forbidden-globals.ts';
+import { holdGlobals, type RunRecord, runAllowing, runForbidding } from './testing/forbidden-globals.ts';
 import type { HeadersInput } from './testing/header-list.ts';
+import type { LogLine } from './testing/log-line.ts';
 import { TestExchange, type TestRequest } from './testing/test-exchange.ts';
 import {
   type ConsumerInput,
   consumerFrom,
   type KitOptions,
-  type LogLine,
   TestKit,
   type TestUpstream,
 } from './testing/test-kit.ts';
 
 export { type HeaderFields, HeaderList, type HeadersInput } from './testing/header-list.ts';
+export type { LogLine } from './testing/log-line.ts';
 export { ManualClock } from './testing/manual-clock.ts';
 export { NaiveLimits } from './testing/naive-limits.ts';
 export type { TestRequest } from './testing/test-exchange.ts';
 export type {
   ConsumerInput,
   KitOptions,
-  LogLine,
   TestCredential,
   TestUpstream,
 } from './testing/test-kit.ts';
@@ -134,7 +134,7 @@ export function bind(plugin: Plugin, config: Value = {}, options: KitOptions = {
   using _held = holdGlobals();
   const filled = fillDefaults(plugin.config, config) as never;
   const kit = new TestKit(plugin, options);
-  const handlers = runForbidding(plugin.name, () => plugin.create(filled, kit));
+  const handlers = runForbidding(newRecord(plugin), () => plugin.create(filled, kit));
   const needsBody = plugin.needsBody?.(filled);
   return {
     handlers,
@@ -151,9 +151,8 @@ export function bind(plugin: Plugin, config: Value = {}, options: KitOptions = {
         variables: requestOptions.variables ?? {},
         needsBody,
       });
-      const linesBefore = kit.lines.length;
-      const delaysBefore = kit.delays.length;
-      const reply = await runForbidding(plugin.name, () =>
+      const record = newRecord(plugin);
+      const reply = await runForbidding(record, () =>
         runPhases(handlers, exchange, needsBody, requestOptions.upstream ?? {}),
       );
       const { response } = exchange;
@@ -174,8 +173,8 @@ export function bind(plugin: Plugin, config: Value = {}, options: KitOptions = {
         clientAddress: exchange.request.clientAddress,
         clientPort: exchange.request.clientPort,
         id: exchange.id,
-        delays: kit.delays.slice(delaysBefore),
-        log: kit.lines.slice(linesBefore),
+        delays: record.delays,
+        log: record.lines,
         variable: (name) => exchange.variable(name),
       };
     },
@@ -189,7 +188,11 @@ export function bind(plugin: Plugin, config: Value = {}, options: KitOptions = {
 export function checkConfig(plugin: Plugin, config: Value): string | undefined {
   using _held = holdGlobals();
   const filled = fillDefaults(plugin.config, config) as never;
-  return runForbidding(plugin.name, () => plugin.check?.(filled));
+  return runForbidding(newRecord(plugin), () => plugin.check?.(filled));
+}
+
+function newRecord(plugin: Plugin): RunRecord {
+  return { plugin: plugin.name, delays: [], lines: [] };
 }
 
 async function runPhases(

@@ -3,14 +3,27 @@
 // another test at the same time and Node itself go on as ever.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { LogLine } from './log-line.ts';
 
-const inPlugin = new AsyncLocalStorage<string>();
+/** What one run of a Plugin's code left behind; runs may overlap. */
+export interface RunRecord {
+  readonly plugin: string;
+  readonly delays: number[];
+  readonly lines: LogLine[];
+}
+
+const inPlugin = new AsyncLocalStorage<RunRecord>();
 let users = 0;
 let restore: (() => void) | undefined;
 
 /** Runs a Plugin's code with the forbidden globals throwing, also after its awaits. */
-export function runForbidding<T>(plugin: string, code: () => T): T {
-  return inPlugin.run(plugin, code);
+export function runForbidding<T>(record: RunRecord, code: () => T): T {
+  return inPlugin.run(record, code);
+}
+
+/** The record of the run that is calling, or undefined outside of one. */
+export function currentRun(): RunRecord | undefined {
+  return inPlugin.getStore();
 }
 
 /** Runs the test's own code that a Plugin calls (an injected Clock, an Upstream's stand-in). */
@@ -29,10 +42,10 @@ export function holdGlobals(): Disposable {
 }
 
 function forbid(name: string, instead: string): void {
-  const plugin = inPlugin.getStore();
-  if (plugin === undefined) return;
+  const record = inPlugin.getStore();
+  if (record === undefined) return;
   throw new Error(
-    `plugin ${plugin} called ${name}; use ${instead}, so that it can be evaluated without side effects`,
+    `plugin ${record.plugin} called ${name}; use ${instead}, so that it can be evaluated without side effects`,
   );
 }
 

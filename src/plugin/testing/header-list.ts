@@ -3,8 +3,8 @@ const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 export type HeaderFields = Iterable<readonly [name: string, value: string]>;
-/** Header fields as a test writes them: pairs, or an object with one value or several for each name. */
-export type HeadersInput = HeaderFields | Readonly<Record<string, string | readonly string[]>>;
+/** Header fields as a test writes them: pairs, or an object with one value, several or none for each name. */
+export type HeadersInput = HeaderFields | Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Header fields in order, with names as given and looked up without regard to case. */
 export class HeaderList {
@@ -15,7 +15,7 @@ export class HeaderList {
       for (const [name, value] of input as HeaderFields) this.add(name, value);
     } else {
       for (const [name, values] of Object.entries(input)) {
-        for (const value of typeof values === 'string' ? [values] : values) this.add(name, value);
+        for (const value of typeof values === 'string' ? [values] : (values ?? [])) this.add(name, value);
       }
     }
   }

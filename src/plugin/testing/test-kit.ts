@@ -7,7 +7,8 @@ import type { Clock, Kit, Logger, Place } from '../kit.ts';
 import type { Limits } from '../limits.ts';
 import { compileTemplate, compileVariable } from '../variable.ts';
 import { fillDefaults } from './fill-defaults.ts';
-import { runAllowing } from './forbidden-globals.ts';
+import { currentRun, runAllowing } from './forbidden-globals.ts';
+import type { LogLine } from './log-line.ts';
 import { ManualClock } from './manual-clock.ts';
 import { compileNaiveExpression } from './naive-expression.ts';
 import { NaiveLimits } from './naive-limits.ts';
@@ -20,12 +21,6 @@ export interface TestCredential {
   readonly consumer: ConsumerInput;
   readonly credentialId?: string;
   readonly config: Value;
-}
-
-export interface LogLine {
-  readonly level: 'error' | 'warn' | 'info' | 'debug';
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 export interface KitOptions {
@@ -75,12 +70,14 @@ export class TestKit implements Kit {
     };
     this.limits = options.limits ?? new NaiveLimits(this.clock);
     this.credentials = credentialIndex(plugin, options);
-    this.log = {
-      error: (message, fields = {}) => void this.lines.push({ level: 'error', message, fields }),
-      warn: (message, fields = {}) => void this.lines.push({ level: 'warn', message, fields }),
-      info: (message, fields = {}) => void this.lines.push({ level: 'info', message, fields }),
-      debug: (message, fields = {}) => void this.lines.push({ level: 'debug', message, fields }),
-    };
+    const write =
+      (level: LogLine['level']) =>
+      (message: string, fields: LogLine['fields'] = {}) => {
+        const line = { level, message, fields };
+        this.lines.push(line);
+        currentRun()?.lines.push(line);
+      };
+    this.log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
     this.#metadata =
       options.metadata && plugin.metadata
         ? (fillDefaults(plugin.metadata, options.metadata) as Value)
@@ -100,6 +97,7 @@ export class TestKit implements Kit {
   /** Notes the delay, moves a ManualClock on by it, and resolves at once. */
   delay(milliseconds: number): Promise<void> {
     this.delays.push(milliseconds);
+    currentRun()?.delays.push(milliseconds);
     if (this.#givenClock instanceof ManualClock) this.#givenClock.advance(milliseconds);
     return Promise.resolve();
   }

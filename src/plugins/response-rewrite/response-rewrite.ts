@@ -42,7 +42,7 @@ const config = Type.Object(
               add: {
                 type: 'array',
                 minItems: 1,
-                items: { type: 'string', pattern: '^[^:]+:[^:]*[^/]$' },
+                items: { type: 'string', pattern: '^[^:]+:[^:]+[^/]$' },
                 description: 'Fields to add to those already there, as `Name: value`.',
               },
               set: fieldValues('Fields to set; an empty value removes.'),

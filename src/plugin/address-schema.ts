@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIpRange } from '../lib/ip-range.ts';
 import { type Schema, Type } from '../lib/schema.ts';
 
 const ADDRESS_FORMS = {
@@ -25,15 +25,6 @@ export function addressList(description: string): Schema<readonly string[]> {
 
 /** APISIX's text for the first entry that is neither an address nor a range, or undefined. */
 export function addressListProblem(list: readonly string[] | undefined): string | undefined {
-  const bad = list?.find((entry) => !isAddressOrRange(entry));
+  const bad = list?.find((entry) => !isIpRange(entry));
   return bad === undefined ? undefined : `invalid ip address: ${bad}`;
-}
-
-function isAddressOrRange(entry: string): boolean {
-  const slash = entry.indexOf('/');
-  const family = isIP(slash < 0 ? entry : entry.slice(0, slash));
-  if (family === 0) return false;
-  if (slash < 0) return true;
-  const length = entry.slice(slash + 1);
-  return /^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
 }

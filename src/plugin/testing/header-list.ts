@@ -1,5 +1,6 @@
-// A whole field value may hold no control characters but the tab (RFC 9110 5.5), and a name is a token.
-const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+import { isFieldName } from '../../lib/field-name.ts';
+
+// No control characters but the tab (RFC 9110 5.5), and one byte for each char.
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 export type HeaderFields = Iterable<readonly [name: string, value: string]>;
@@ -78,7 +79,7 @@ function requireLowerCase(name: string): void {
 }
 
 function requireSendable(name: string, value: string): void {
-  if (!NAME.test(name)) throw new TypeError(`not a header name: ${JSON.stringify(name)}`);
+  if (!isFieldName(name)) throw new TypeError(`not a header name: ${JSON.stringify(name)}`);
   if (typeof value !== 'string' || !VALUE.test(value)) {
     throw new TypeError(`not a value that can be sent in header ${name}: ${JSON.stringify(value)}`);
   }

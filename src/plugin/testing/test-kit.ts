@@ -1,3 +1,4 @@
+import { compileExpression } from '../../lib/expression.ts';
 import { ConfigError } from '../../model/errors.ts';
 import type { Value } from '../../model/resource.ts';
 import type { Consumer, CredentialIndex, CredentialMatch } from '../consumer.ts';
@@ -10,7 +11,6 @@ import { fillDefaults } from './fill-defaults.ts';
 import { currentRun, runAllowing } from './forbidden-globals.ts';
 import type { LogLine } from './log-line.ts';
 import { ManualClock } from './manual-clock.ts';
-import { compileNaiveExpression } from './naive-expression.ts';
 import { NaiveLimits } from './naive-limits.ts';
 
 /** A Consumer by username, or with as much as the test cares about. */
@@ -122,7 +122,11 @@ export class TestKit implements Kit {
   }
 
   expression(expression: readonly unknown[]) {
-    return compileNaiveExpression(expression);
+    try {
+      return compileExpression(expression, compileVariable);
+    } catch (error) {
+      throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error });
+    }
   }
 }
 

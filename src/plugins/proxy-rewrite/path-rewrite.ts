@@ -41,12 +41,16 @@ function useTargetAsSent({ request, upstream }: RewriteExchange): Captures {
 }
 
 /** Writes a path, whose first `?` begins a query, and appends the query that was there. */
-function set(upstream: UpstreamRequestView, uri: string, query: string): void {
+function set(upstream: Pick<UpstreamRequestView, 'path' | 'query'>, uri: string, query: string): void {
   const mark = uri.indexOf('?');
   const path = encodePath(mark < 0 ? uri : uri.slice(0, mark));
   upstream.path = path.startsWith('/') ? path : `/${path}`;
   const added = mark < 0 ? '' : encodeUri(uri.slice(mark + 1)).replaceAll('#', '%23');
-  upstream.query = added !== '' && query !== '' ? `${added}&${query}` : added || query;
+  upstream.query = joinQueries(added, query);
+}
+
+function joinQueries(first: string, second: string): string {
+  return first !== '' && second !== '' ? `${first}&${second}` : first || second;
 }
 
 const CLIMB = /\/(?:\.|%2e){2}(?:\/|$)/i;
@@ -63,6 +67,7 @@ function byTemplate(uri: string, asSent: boolean, kit: Kit): PathRewrite {
   const parts = templateParts(uri).map((part: TemplatePart): string | Variable =>
     typeof part === 'string' ? part : kit.variable(part.name),
   );
+  if (parts.every((part) => typeof part === 'string')) return byText(uri, asSent);
   return (exchange) => {
     const { upstream } = exchange;
     let text = '';
@@ -71,7 +76,17 @@ function byTemplate(uri: string, asSent: boolean, kit: Kit): PathRewrite {
       text += typeof part === 'string' ? part : (part(exchange) ?? '').replaceAll('?', '%3F');
     }
     set(upstream, text, asSent ? '' : upstream.query);
-    return asSent || parts.length < 2 || !climbs(upstream.path) ? NO_CAPTURES : undefined;
+    return asSent || !climbs(upstream.path) ? NO_CAPTURES : undefined;
+  };
+}
+
+function byText(uri: string, asSent: boolean): PathRewrite {
+  const fixed = { path: '', query: '' };
+  set(fixed, uri, '');
+  return ({ upstream }) => {
+    upstream.path = fixed.path;
+    upstream.query = joinQueries(fixed.query, asSent ? '' : upstream.query);
+    return NO_CAPTURES;
   };
 }
 

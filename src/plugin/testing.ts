@@ -7,11 +7,11 @@
 // A Plugin that reaches for the clock, chance, timers or the network other than through its Kit
 // fails here with an error that names what it called.
 
+import { validate, withDefaults } from '../lib/json-schema.ts';
 import type { Value } from '../model/resource.ts';
 import type { Consumer, CredentialMatch } from './consumer.ts';
 import type { Handlers, Plugin } from './define-plugin.ts';
 import type { Reply } from './reply.ts';
-import { fillDefaults } from './testing/fill-defaults.ts';
 import { holdGlobals, type RunRecord, runAllowing, runForbidding } from './testing/forbidden-globals.ts';
 import type { HeadersInput } from './testing/header-list.ts';
 import type { LogLine } from './testing/log-line.ts';
@@ -127,12 +127,12 @@ export async function run(
   return result;
 }
 
-/** Binds a Plugin to a config, for tests that send more than one request. Throws what `check` complains of. */
+/** Binds a Plugin to a config, for tests that send more than one request. Throws what is wrong with the config. */
 export function bind(plugin: Plugin, config: Value = {}, options: KitOptions = {}): BoundPlugin {
   const problem = checkConfig(plugin, config);
   if (problem !== undefined) throw new Error(`plugin ${plugin.name} refuses the config: ${problem}`);
   using _held = holdGlobals();
-  const filled = fillDefaults(plugin.config, config) as never;
+  const filled = withDefaults(plugin.config, asSent(config)) as never;
   const kit = new TestKit(plugin, options);
   const handlers = runForbidding(newRecord(plugin), () => plugin.create(filled, kit));
   const needsBody = plugin.needsBody?.(filled);
@@ -184,11 +184,19 @@ export function bind(plugin: Plugin, config: Value = {}, options: KitOptions = {
   };
 }
 
-/** The Plugin's own complaint about a config with defaults filled in, or undefined. */
+/** What is wrong with a config, by its schema or by the Plugin's `check`; undefined when all is well. */
 export function checkConfig(plugin: Plugin, config: Value): string | undefined {
+  const sent = asSent(config);
+  const invalid = validate(plugin.config, sent);
+  if (invalid !== undefined) return invalid.message;
   using _held = holdGlobals();
-  const filled = fillDefaults(plugin.config, config) as never;
+  const filled = withDefaults(plugin.config, sent) as never;
   return runForbidding(newRecord(plugin), () => plugin.check?.(filled));
+}
+
+/** A config comes out of JSON, so a property that is undefined isn't there. */
+function asSent(config: Value): Value {
+  return JSON.parse(JSON.stringify(config)) as Value;
 }
 
 function newRecord(plugin: Plugin): RunRecord {

@@ -1,4 +1,5 @@
 import { compileExpression } from '../../lib/expression.ts';
+import { withDefaults } from '../../lib/json-schema.ts';
 import { ConfigError } from '../../model/errors.ts';
 import type { Value } from '../../model/resource.ts';
 import type { Consumer, CredentialIndex, CredentialMatch } from '../consumer.ts';
@@ -7,7 +8,6 @@ import type { UpstreamHandle } from '../exchange.ts';
 import type { Clock, Kit, Logger, Place } from '../kit.ts';
 import type { Limits } from '../limits.ts';
 import { compileTemplate, compileVariable } from '../variable.ts';
-import { fillDefaults } from './fill-defaults.ts';
 import { currentRun, runAllowing } from './forbidden-globals.ts';
 import type { LogLine } from './log-line.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -80,7 +80,7 @@ export class TestKit implements Kit {
     this.log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
     this.#metadata =
       options.metadata && plugin.metadata
-        ? (fillDefaults(plugin.metadata, options.metadata) as Value)
+        ? (withDefaults(plugin.metadata, options.metadata) as Value)
         : options.metadata;
     this.#upstreams = options.upstreams;
     this.#seed = options.seed ?? 1;
@@ -146,7 +146,7 @@ function credentialIndex(plugin: Plugin, options: KitOptions): CredentialIndex {
   for (const { consumer: input, credentialId, config } of options.credentials ?? []) {
     if (plugin.credential === undefined) throw new Error(`plugin ${plugin.name} has no credentials`);
     const consumer = consumerFrom(input);
-    const filled = fillDefaults(plugin.credential.config, config) as Value;
+    const filled = withDefaults(plugin.credential.config, config) as Value;
     byIdentity.set(plugin.credential.identity(filled), { consumer, credentialId, config: filled });
     byUsername.set(consumer.username, { consumer, credentialId: undefined, config: {} });
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { run } from '../../plugin/testing.ts';
+import { checkConfig, run } from '../../plugin/testing.ts';
 import { consumerRestriction } from './consumer-restriction.ts';
 
 const jane = { consumer: { username: 'jane', groupId: 'staff' }, serviceId: 's1', routeId: 'r1' };
@@ -72,4 +72,12 @@ test('answers with the configured status and message', async () => {
   const { response } = await run(consumerRestriction, config, {}, jane);
   assert.equal(response.status, 404);
   assert.equal(response.body, '{"message":"nothing here"}\n');
+});
+
+test('says what is wrong with a config', () => {
+  assert.match(checkConfig(consumerRestriction, {}) ?? '', /^object matches none of the required/);
+  assert.equal(
+    checkConfig(consumerRestriction, { type: 'colour', whitelist: ['red'] }),
+    'property "type" validation failed: matches none of the enum values',
+  );
 });

@@ -50,9 +50,18 @@ test('answers with the configured status and message', async () => {
 });
 
 test('says which entry is no address', () => {
-  assert.equal(checkConfig(ipRestriction, { whitelist: ['10.0.0.0/8', '::1'] }), undefined);
+  assert.equal(checkConfig(ipRestriction, { whitelist: ['10.0.0.0/8', '::1', '2001:db8::/32'] }), undefined);
   assert.equal(
     checkConfig(ipRestriction, { blacklist: ['::1', '10.0.0.256'] }),
-    'invalid ip address: 10.0.0.256',
+    'property "blacklist" validation failed: failed to validate item 2: object matches none of the required',
+  );
+  assert.equal(checkConfig(ipRestriction, { blacklist: ['::1', ':/8'] }), 'invalid ip address: :/8');
+});
+
+test('takes exactly one of the lists', () => {
+  assert.equal(checkConfig(ipRestriction, {}), 'value should match only one schema, but matches none');
+  assert.equal(
+    checkConfig(ipRestriction, { whitelist: ['::1'], blacklist: ['::1'] }),
+    'value should match only one schema, but matches both schemas 1 and 2',
   );
 });

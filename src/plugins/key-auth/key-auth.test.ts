@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { run } from '../../plugin/testing.ts';
+import { checkConfig, run } from '../../plugin/testing.ts';
 import { keyAuth } from './key-auth.ts';
 
 const options = {
@@ -109,4 +109,11 @@ test('refuses callers when the anonymous Consumer does not exist', async () => {
 test('a credential is known by its key', () => {
   assert.equal(keyAuth.credential?.identity({ key: 'k' }), 'k');
   assert.equal(keyAuth.credential?.identityField, 'key');
+});
+
+test('refuses a realm that would end its quoted string', () => {
+  assert.equal(checkConfig(keyAuth, { realm: 'orders and more' }), undefined);
+  for (const realm of ['a"b', 'a\\b', 'a\r\nb', '']) {
+    assert.match(checkConfig(keyAuth, { realm }) ?? '', /^property "realm" validation failed/);
+  }
 });

@@ -178,7 +178,16 @@ test('answers a refused request with the configured text', async () => {
 test('says what is wrong with a config', () => {
   assert.equal(checkConfig(limitConn, base), undefined);
   assert.equal(
-    checkConfig(limitConn, { ...base, rules: [{ conn: 1, burst: 0, key: '$remote_addr' }] }),
+    checkConfig(limitConn, { conn: 1, burst: 0, default_conn_delay: 1 }),
+    'value should match only one schema, but matches none',
+  );
+  assert.equal(checkConfig(limitConn, {}), 'property "default_conn_delay" is required');
+  assert.equal(
+    checkConfig(limitConn, {
+      conn: 1,
+      default_conn_delay: 1,
+      rules: [{ conn: 1, burst: 0, key: '$remote_addr' }],
+    }),
     'conn/burst and rules cannot be specified at the same time',
   );
   assert.match(

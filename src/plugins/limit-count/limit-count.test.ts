@@ -225,6 +225,14 @@ test('says what is wrong with a config', () => {
   const base = { count: 1, time_window: 60 };
   const rule = { ...base, key: '$remote_addr' };
   assert.equal(checkConfig(limitCount, base), undefined);
+  const none = 'value should match only one schema, but matches none';
+  assert.equal(checkConfig(limitCount, { time_window: 60 }), none);
+  assert.equal(checkConfig(limitCount, { ...base, count: 0 }), `property "count" validation failed: ${none}`);
+  assert.equal(
+    checkConfig(limitCount, { count: 1, rules: [rule] }),
+    'count/time_window and rules cannot be specified at the same time',
+  );
+  assert.equal(checkConfig(limitCount, { ...base, policy: 'redis' }), 'then clause did not match');
   assert.equal(checkConfig(limitCount, { rules: [rule] }), undefined);
   assert.equal(checkConfig(limitCount, { rules: [rule, rule] }), "duplicate key '$remote_addr' in rules");
   assert.equal(

@@ -71,8 +71,9 @@ test('looks past trusted hops when recursive', async () => {
 
 test('says which trusted address is none', () => {
   assert.equal(checkConfig(realIp, forwardedFor), undefined);
+  assert.equal(checkConfig(realIp, {}), 'property "source" is required');
   assert.equal(
-    checkConfig(realIp, { source: 'http_x', trusted_addresses: ['10.0.0.0/33'] }),
-    'invalid ip address: 10.0.0.0/33',
+    checkConfig(realIp, { source: 'http_x', trusted_addresses: ['::/129'] }),
+    'invalid ip address: ::/129',
   );
 });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { validate, withDefaults } from '../../lib/json-schema.ts';
+import { upstream as upstreamSchema } from '../../model/upstream.ts';
 import { bind, checkConfig, run, type TestRequest } from '../../plugin/testing.ts';
 import { trafficSplit } from './traffic-split.ts';
 import { weightedChoice } from './weighted-choice.ts';
@@ -50,8 +52,9 @@ describe('weights', () => {
 
   test('take an Upstream written in place', async () => {
     const upstream = { nodes: { '127.0.0.1:1': 1 } };
-    const { upstream: chosen } = await run(trafficSplit, { rules: [{ weighted_upstreams: [{ upstream }] }] });
-    assert.deepEqual(chosen?.value, upstream);
+    const config = { rules: [{ weighted_upstreams: [{ upstream }] }] };
+    const { upstream: chosen } = await run(trafficSplit, config);
+    assert.deepEqual(chosen?.value, withDefaults(upstreamSchema, upstream));
   });
 });
 
@@ -97,6 +100,34 @@ test('a malformed expression is refused', () => {
     checkConfig(trafficSplit, config) ?? '',
     /^failed to validate the 'vars' expression: invalid operator/,
   );
+});
+
+describe('a config', () => {
+  const refusal = (rule: unknown) => validate(trafficSplit.config, { rules: [rule] })?.message ?? '';
+
+  test('that names no Upstream at all stays with the own one', () => {
+    assert.deepEqual(withDefaults(trafficSplit.config, { rules: [{}] }), {
+      rules: [{ weighted_upstreams: [{ weight: 1 }] }],
+    });
+  });
+
+  test('with what is no share, no Upstream or no rule is refused', () => {
+    assert.match(refusal({ weighted_upstreams: [] }), /expect array to have at least 1 items/);
+    assert.match(refusal({ weighted_upstreams: [{ weight: -1 }] }), /expected -1 to be at least 0/);
+    assert.match(
+      refusal({ weighted_upstreams: [{ upstream: { nodes: { 'a:1': 'x' } } }] }),
+      /validation failed/,
+    );
+    assert.match(refusal({ wieghted: [] }), /additional properties forbidden, found wieghted/);
+  });
+
+  test('with an Upstream that is wrong in itself is refused', () => {
+    const upstream = { nodes: { '127.0.0.1:1': 1 }, pass_host: 'rewrite' };
+    assert.match(
+      checkConfig(trafficSplit, { rules: [{ weighted_upstreams: [{ upstream }] }] }) ?? '',
+      /upstream_host/,
+    );
+  });
 });
 
 describe('weightedChoice', () => {

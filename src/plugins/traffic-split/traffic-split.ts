@@ -1,6 +1,7 @@
 import { expressionError } from '../../lib/expression-check.ts';
 import { type Static, Type } from '../../lib/schema.ts';
-import type { Value } from '../../model/resource.ts';
+import { referenceTo } from '../../model/identifier.ts';
+import { checkUpstream, type Upstream, upstream } from '../../model/upstream.ts';
 import { definePlugin } from '../../plugin/define-plugin.ts';
 import type { UpstreamHandle } from '../../plugin/exchange.ts';
 import type { Kit } from '../../plugin/kit.ts';
@@ -8,22 +9,15 @@ import type { VariableSource } from '../../plugin/variable.ts';
 import { weightedChoice } from './weighted-choice.ts';
 
 const weightedUpstream = Type.Object({
-  upstream_id: Type.Optional(
-    Type.Unsafe<string | number>({
-      anyOf: [
-        { type: 'string', minLength: 1, maxLength: 64, pattern: '^[a-zA-Z0-9-_.]+$' },
-        { type: 'integer', minimum: 1 },
-      ],
-      description: 'The id of an Upstream.',
-    }),
-  ),
-  upstream: Type.Optional(
-    Type.Unsafe<Value>({
-      type: 'object',
-      description:
-        "An Upstream written in place, with all fields an Upstream has. Without this and `upstream_id` the share goes to the Route's own Upstream.",
-    }),
-  ),
+  upstream_id: Type.Optional<string | number>({
+    ...referenceTo('upstreams'),
+    description: 'The id of an Upstream.',
+  }),
+  upstream: Type.Optional<Upstream>({
+    ...upstream,
+    description:
+      "An Upstream written in place. Without this and `upstream_id` the share goes to the Route's own Upstream.",
+  }),
   weight: Type.Integer({
     default: 1,
     minimum: 0,
@@ -99,10 +93,14 @@ export const trafficSplit = definePlugin({
   priority: 966,
   config,
   check(config) {
-    for (const { match } of config.rules ?? []) {
+    for (const { match, weighted_upstreams: upstreams } of config.rules ?? []) {
       for (const { vars } of match ?? []) {
         const error = vars && expressionError(vars);
         if (error) return `failed to validate the 'vars' expression: ${error}`;
+      }
+      for (const { upstream } of upstreams) {
+        const error = upstream && checkUpstream(upstream);
+        if (error) return error;
       }
     }
   },

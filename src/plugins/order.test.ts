@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { validate } from '../lib/json-schema.ts';
 import type { Value } from '../model/resource.ts';
 import type { Handlers, Plugin } from '../plugin/define-plugin.ts';
 import { bind } from '../plugin/testing.ts';
@@ -81,6 +82,9 @@ test('every Plugin has an example that it accepts', () => {
   for (const plugin of plugins) {
     const configs = exampleConfigs(plugin);
     assert.ok(configs.length > 0, `${plugin.name}/example.yaml does not configure ${plugin.name}`);
-    for (const config of configs) bind(plugin, config);
+    for (const config of configs) {
+      assert.equal(validate(plugin.config, config)?.message, undefined, plugin.name);
+      bind(plugin, config);
+    }
   }
 });

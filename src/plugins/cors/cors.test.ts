@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { validate } from '../../lib/json-schema.ts';
 import { reply } from '../../plugin/reply.ts';
 import { bind, checkConfig, type RunOptions, run, type SeenResponse } from '../../plugin/testing.ts';
 import { cors } from './cors.ts';
@@ -90,7 +91,7 @@ describe('the recorded exchanges', () => {
 
 describe('origins', () => {
   test('may be a list', async () => {
-    const config = { allow_origins: 'http://a.example,https://b.example:8443,null' };
+    const config = { allow_origins: 'http://a.example,https://b.example:8443' };
     assert.equal(await allowedOrigin(config, A), A);
     assert.equal(await allowedOrigin(config, 'https://b.example:8443'), 'https://b.example:8443');
     assert.equal(await allowedOrigin(config, 'https://b.example'), undefined);
@@ -240,4 +241,14 @@ describe('a config', () => {
       /^pcre2_compile\(\) failed/,
     );
   });
+});
+
+test('the schema takes origins and nothing like them', () => {
+  const accepts = (allow_origins: string) => validate(cors.config, { allow_origins }) === undefined;
+  for (const origins of ['*', '**', 'null', 'http://a.example', 'http://a.example:8080,https://b.example']) {
+    assert.equal(accepts(origins), true, origins);
+  }
+  for (const origins of ['', 'a.example', '*,http://a.example', 'http://a.example,', 'http://a, http://b']) {
+    assert.equal(accepts(origins), false, origins);
+  }
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { validate } from '../../lib/json-schema.ts';
 import { bind, checkConfig, run } from '../../plugin/testing.ts';
 import { faultInjection } from './fault-injection.ts';
 
@@ -99,4 +100,18 @@ test('a config with a malformed expression is refused', () => {
   for (const config of [{ abort: { http_status: 500, vars } }, { delay: { duration: 1, vars } }]) {
     assert.match(checkConfig(faultInjection, config) ?? '', /invalid operator/);
   }
+});
+
+test('the schema wants a fault, whole', () => {
+  const refusal = (config: object) => validate(faultInjection.config, config)?.message;
+  assert.equal(refusal({}), 'expect object to have at least 1 properties');
+  assert.equal(
+    refusal({ abort: {} }),
+    'property "abort" validation failed: property "http_status" is required',
+  );
+  assert.equal(refusal({ delay: {} }), 'property "delay" validation failed: property "duration" is required');
+  assert.match(
+    refusal({ abort: { http_status: 500, percentage: 101 } }) ?? '',
+    /expected 101 to be at most 100/,
+  );
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { validate } from '../../lib/json-schema.ts';
 import { bind, checkConfig, run } from '../../plugin/testing.ts';
 import { mocking } from './mocking.ts';
 
@@ -130,4 +131,12 @@ describe('a config', () => {
     assert.equal(checkConfig(mocking, { response_example: 'x', response_status: 101 }), refusal);
     assert.equal(checkConfig(mocking, { response_example: 'x', response_status: 1000 }), refusal);
   });
+});
+
+test('the schema wants an example or a schema', () => {
+  assert.equal(
+    validate(mocking.config, {})?.message,
+    'object matches none of the required: ["response_example"] or ["response_schema"]',
+  );
+  assert.equal(validate(mocking.config, { response_schema: {} }), undefined);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { validate } from '../../lib/json-schema.ts';
 import { bind, checkConfig, run } from '../../plugin/testing.ts';
 import { proxyRewrite } from './proxy-rewrite.ts';
 
@@ -252,4 +253,17 @@ describe('a config', () => {
     assert.equal(checkConfig(proxyRewrite, {}), undefined);
     assert.equal(await target({}, '/a?b'), '/a?b');
   });
+});
+
+test('the schema takes header changes in both forms, and paths, methods and hosts', () => {
+  const accepts = (config: object) => validate(proxyRewrite.config, config) === undefined;
+  assert.equal(accepts({ headers: { set: { 'X-A': 'b' }, add: { 'X-N': 1 }, remove: ['X-C'] } }), true);
+  assert.equal(accepts({ headers: { 'X-API-Version': 'v1' } }), true);
+  assert.equal(accepts({ headers: {} }), false);
+  assert.equal(accepts({ headers: { set: { 'X-A': 'b' }, other: 'x' } }), false);
+  assert.equal(accepts({ uri: '/x', method: 'PATCH', host: 'a.internal:80' }), true);
+  assert.equal(accepts({ uri: 'x' }), false);
+  assert.equal(accepts({ method: 'get' }), false);
+  assert.equal(accepts({ host: 'a b' }), false);
+  assert.equal(accepts({ regex_uri: ['^/'] }), false);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { validate } from '../../lib/json-schema.ts';
 import { bind, checkConfig, run, type TestRequest } from '../../plugin/testing.ts';
 import { redirect } from './redirect.ts';
 
@@ -236,5 +237,23 @@ describe('a config', () => {
       checkConfig(redirect, { http_to_https: true, append_query_string: true }),
       'only one of `http_to_https` and `append_query_string` can be configured.',
     );
+  });
+});
+
+describe('the schema', () => {
+  const refusal = (config: object) => validate(redirect.config, config)?.message;
+
+  test('wants exactly one way to say where to', () => {
+    assert.equal(refusal({}), 'value should match only one schema, but matches none');
+    assert.equal(
+      refusal({ uri: '/a', http_to_https: true }),
+      'value should match only one schema, but matches both schemas 1 and 3',
+    );
+    assert.equal(refusal({ uri: '/a' }), undefined);
+  });
+
+  test('wants a uri of two characters and a status from 200', () => {
+    assert.match(refusal({ uri: '/' }) ?? '', /^property "uri" validation failed: string too short/);
+    assert.match(refusal({ uri: '/a', ret_code: 100 }) ?? '', /^property "ret_code" validation failed/);
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { validate } from '../../lib/json-schema.ts';
 import { bind, checkConfig, run } from '../../plugin/testing.ts';
 import { responseRewrite } from './response-rewrite.ts';
 
@@ -236,5 +237,25 @@ describe('a config', () => {
     assert.equal(refusal({ headers: { 'X\r\nY': '1' } }), 'invalid field character in header');
     assert.equal(refusal({ headers: { set: { 'X Y': '1' } } }), 'invalid field character in header');
     assert.equal(refusal({ headers: { remove: ['\n'] } }), 'invalid field character in header');
+  });
+});
+
+describe('the schema', () => {
+  const refusal = (config: object) => validate(responseRewrite.config, config)?.message ?? '';
+
+  test('takes a body or filters, not both', () => {
+    const filters = [{ regex: 'a', replace: 'b' }];
+    assert.match(
+      refusal({ body: 'a', filters }),
+      /^failed to validate dependent schema for "(?:body|filters)"/,
+    );
+    assert.equal(refusal({ filters }), '');
+  });
+
+  test('takes header changes in both forms', () => {
+    assert.equal(refusal({ headers: { add: ['X-A: b'], set: { 'X-B': 1 }, remove: ['X-C'] } }), '');
+    assert.equal(refusal({ headers: { 'X-A': 'b', 'X-N': 1 } }), '');
+    assert.match(refusal({ headers: { add: ['no colon'] } }), /^property "headers" validation failed/);
+    assert.match(refusal({ status_code: 599 }), /expected 599 to be at most 598/);
   });
 });

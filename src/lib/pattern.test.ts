@@ -227,3 +227,16 @@ test('both engines find a match in the same texts', () => {
     { numRuns: 300 },
   );
 });
+
+test('replaces all matches, also empty ones', () => {
+  assert.equal(compilePattern('l').replaceAll('hello', 'L$0'), 'heLlLlo');
+  assert.equal(compilePattern('x*').replaceAll('axb', '-'), '-a--b-');
+  assert.equal(compilePattern('z').replaceAll('hello', ''), undefined);
+  // Beyond V8's linear engine, hence RE2's.
+  assert.equal(compilePattern('\\p{L}').replaceAll('a1b', '<$0>'), '<a>1<b>');
+});
+
+test('says where a match begins', () => {
+  assert.equal(compilePattern('l+').exec('hello')?.index, 2);
+  assert.equal(compilePattern('\\p{L}').exec('12a')?.index, 2);
+});

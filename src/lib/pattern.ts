@@ -15,18 +15,20 @@ import { Replacement } from './replacement.ts';
 export { PatternError } from './pattern-error.ts';
 export { Replacement } from './replacement.ts';
 
+/** The whole match and its groups, and where in the text the match begins. */
+export type PatternMatch = readonly (string | undefined)[] & { readonly index: number };
+
 export interface Pattern {
   test(text: string): boolean;
-  /** The whole match and its groups, or null. */
-  exec(text: string): readonly (string | undefined)[] | null;
+  exec(text: string): PatternMatch | null;
   /**
    * The text with the first match replaced, or undefined if there is none. On a hot path, give a
    * Replacement made once; a string is compiled with each call.
    */
   replaceFirst(text: string, replacement: string | Replacement): string | undefined;
+  /** As replaceFirst, with all matches, none of which overlap. */
+  replaceAll(text: string, replacement: string | Replacement): string | undefined;
 }
-
-type Match = readonly (string | undefined)[] & { readonly index: number };
 
 v8.setFlagsFromString('--enable-experimental-regexp-engine');
 v8.setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
@@ -60,6 +62,7 @@ function isLinear(source: string, flags: string): boolean {
 
 class NativePattern implements Pattern {
   readonly #expression: RegExp;
+  #everyMatch: RegExp | undefined;
 
   constructor(expression: RegExp) {
     this.#expression = expression;
@@ -69,12 +72,18 @@ class NativePattern implements Pattern {
     return this.#expression.test(text);
   }
 
-  exec(text: string): readonly (string | undefined)[] | null {
+  exec(text: string): PatternMatch | null {
     return this.#expression.exec(text);
   }
 
   replaceFirst(text: string, replacement: string | Replacement): string | undefined {
     return replaceMatch(text, this.#expression.exec(text), replacement);
+  }
+
+  replaceAll(text: string, replacement: string | Replacement): string | undefined {
+    const { source, flags } = this.#expression;
+    this.#everyMatch ??= new RegExp(source, `${flags}g`);
+    return replaceMatches(text, text.matchAll(this.#everyMatch), replacement);
   }
 }
 
@@ -93,12 +102,17 @@ class Re2Pattern implements Pattern {
     return this.#expression.test(text);
   }
 
-  exec(text: string): readonly (string | undefined)[] | null {
-    return this.#expression.exec(text);
+  exec(text: string): PatternMatch | null {
+    return this.#expression.exec(text) as PatternMatch | null;
   }
 
   replaceFirst(text: string, replacement: string | Replacement): string | undefined {
-    return replaceMatch(text, this.#expression.exec(text) as Match | null, replacement);
+    return replaceMatch(text, this.exec(text), replacement);
+  }
+
+  replaceAll(text: string, replacement: string | Replacement): string | undefined {
+    const matches = this.#expression.matchAll(text) as Iterable<PatternMatch>;
+    return replaceMatches(text, matches, replacement);
   }
 }
 
@@ -121,11 +135,26 @@ function compileRe2(source: string, translated: TranslatedPattern): Pattern {
 
 function replaceMatch(
   text: string,
-  match: Match | null,
+  match: PatternMatch | null,
   replacement: string | Replacement,
 ): string | undefined {
   const compiled = typeof replacement === 'string' ? new Replacement(replacement) : replacement;
   if (match === null) return undefined;
   const end = match.index + (match[0]?.length ?? 0);
   return text.slice(0, match.index) + compiled.expand(match) + text.slice(end);
+}
+
+function replaceMatches(
+  text: string,
+  matches: Iterable<PatternMatch>,
+  replacement: string | Replacement,
+): string | undefined {
+  const compiled = typeof replacement === 'string' ? new Replacement(replacement) : replacement;
+  let result: string | undefined;
+  let end = 0;
+  for (const match of matches) {
+    result = (result ?? '') + text.slice(end, match.index) + compiled.expand(match);
+    end = match.index + (match[0]?.length ?? 0);
+  }
+  return result === undefined ? undefined : result + text.slice(end);
 }

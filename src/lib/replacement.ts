@@ -5,7 +5,8 @@ import { PatternError } from './pattern-error.ts';
 const VARIABLE = /\$(?:(\$)|(\d+)|\{(\d+)\})?/g;
 
 export class Replacement {
-  readonly #parts: readonly (string | number)[];
+  /** Text, and the numbers of groups. */
+  readonly parts: readonly (string | number)[];
 
   /** Throws a PatternError if a `$` is followed by neither a number nor another `$`. */
   constructor(template: string) {
@@ -22,13 +23,13 @@ export class Replacement {
       end = match.index + text.length;
     }
     if (end < template.length) parts.push(template.slice(end));
-    this.#parts = parts;
+    this.parts = parts;
   }
 
   /** The text for one match; a group that is absent or took no part is empty. */
   expand(groups: readonly (string | undefined)[]): string {
     let result = '';
-    for (const part of this.#parts) result += typeof part === 'string' ? part : (groups[part] ?? '');
+    for (const part of this.parts) result += typeof part === 'string' ? part : (groups[part] ?? '');
     return result;
   }
 }

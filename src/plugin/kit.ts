@@ -31,6 +31,8 @@ export interface Kit {
   readonly clock: Clock;
   /** In [0, 1). */
   random(): number;
+  /** Resolves after so many milliseconds. Never rejects; without sockets, as in `explain`, it resolves at once. */
+  delay(milliseconds: number): Promise<void>;
   readonly limits: Limits;
   /** The credentials of this Plugin. */
   readonly credentials: CredentialIndex;

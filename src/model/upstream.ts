@@ -1,0 +1,159 @@
+import { validate } from '../lib/json-schema.ts';
+import { type Schema, type Static, Type } from '../lib/schema.ts';
+import { host } from './address.ts';
+import { certificate, checkCertificate, privateKey } from './certificate.ts';
+import { defineResource } from './define-resource.ts';
+import { namedDescription } from './description.ts';
+import { healthCheck } from './health-check.ts';
+import { referenceTo } from './identifier.ts';
+
+const seconds = Type.Number({ exclusiveMinimum: 0, description: 'seconds' });
+
+/** How long connecting, sending and reading may take, each in seconds. */
+export const timeout = Type.Object({ connect: seconds, send: seconds, read: seconds });
+export type Timeout = Static<typeof timeout>;
+
+const weight = Type.Integer({ minimum: 0, description: 'weight of node' });
+
+/** A Target as it is written in the list form of `nodes`. */
+const node = Type.Object({
+  host,
+  port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535, description: 'port of node' })),
+  weight,
+  priority: Type.Integer({ default: 0, description: 'priority of node' }),
+  metadata: Type.Optional(
+    Type.Unsafe<Readonly<Record<string, unknown>>>({ type: 'object', description: 'metadata of node' }),
+  ),
+});
+
+const nodes: Schema<Readonly<Record<string, number>> | readonly Static<typeof node>[]> = Type.Union(
+  [
+    Type.Unsafe<Readonly<Record<string, number>>>({ type: 'object', patternProperties: { '.*': weight } }),
+    Type.Array(node),
+  ],
+  { keyword: 'anyOf' },
+);
+
+const tls = Type.Object(
+  {
+    client_cert_id: Type.Optional(referenceTo('ssls')),
+    client_cert: Type.Optional(certificate),
+    client_key: Type.Optional(privateKey),
+    verify: Type.Optional(
+      Type.Boolean({
+        description: 'Whether the upstream certificate is verified; it is unless this says false.',
+      }),
+    ),
+    ca_certs: Type.Optional(Type.Array(certificate, { minItems: 1 })),
+  },
+  {
+    dependencies: {
+      client_cert: { required: ['client_key'] },
+      client_key: { required: ['client_cert'] },
+      client_cert_id: { not: { required: ['client_cert', 'client_key'] } },
+    },
+  },
+);
+
+const slowStart = Type.Object(
+  {
+    slow_start_time_seconds: Type.Integer({ minimum: 1 }),
+    min_weight_percent: Type.Integer({ minimum: 1, maximum: 100 }),
+    interval: Type.Integer({ minimum: 1, default: 1 }),
+    aggression: Type.Number({ minimum: 0.01, default: 1 }),
+    startup_grace_period_seconds: Type.Integer({ minimum: 0, default: 0 }),
+  },
+  { additionalProperties: false },
+);
+
+export const upstream = Type.Object(
+  {
+    ...namedDescription,
+    nodes: Type.Optional(nodes),
+    slow_start: Type.Optional(slowStart),
+    retries: Type.Optional(Type.Integer({ minimum: 0 })),
+    retry_timeout: Type.Optional(Type.Number({ minimum: 0, description: 'seconds' })),
+    timeout: Type.Optional(timeout),
+    tls: Type.Optional(tls),
+    keepalive_pool: Type.Optional(
+      Type.Object({
+        size: Type.Integer({ default: 320, minimum: 1 }),
+        idle_timeout: Type.Number({ default: 60, minimum: 0, description: 'seconds' }),
+        requests: Type.Integer({ default: 1000, minimum: 1 }),
+      }),
+    ),
+    type: Type.Enum(['roundrobin', 'chash', 'least_conn', 'ewma'], {
+      default: 'roundrobin',
+      description: 'algorithms of load balancing',
+    }),
+    checks: Type.Optional(healthCheck),
+    hash_on: Type.Enum(['vars', 'header', 'cookie', 'consumer', 'vars_combinations'], { default: 'vars' }),
+    key: Type.Optional(Type.String({ description: 'the key of chash for dynamic load balancing' })),
+    scheme: Type.Enum(['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'udp', 'kafka'], { default: 'http' }),
+    discovery_type: Type.Optional(Type.String({ description: 'discovery type' })),
+    discovery_args: Type.Optional(
+      Type.Object({
+        namespace_id: Type.Optional(Type.String()),
+        group_name: Type.Optional(Type.String()),
+      }),
+    ),
+    pass_host: Type.Enum(['pass', 'node', 'rewrite'], {
+      default: 'pass',
+      description: 'mod of host passing',
+    }),
+    upstream_host: Type.Optional(host),
+    service_name: Type.Optional(Type.String({ maxLength: 256, minLength: 1 })),
+  },
+  {
+    oneOf: [{ required: ['nodes'] }, { required: ['service_name', 'discovery_type'] }],
+    additionalProperties: false,
+  },
+);
+export type Upstream = Static<typeof upstream>;
+
+const HASH_KEYS: Readonly<Record<Upstream['hash_on'], Schema | undefined>> = {
+  vars: Type.String({
+    pattern:
+      '^((uri|server_name|server_addr|request_uri|remote_port|remote_addr|query_string|host|hostname|mqtt_client_id)|arg_[0-9a-zA-z_-]+)$',
+  }),
+  header: Type.String({ pattern: '^[a-zA-Z0-9-_]+$' }),
+  cookie: Type.String({ pattern: '^[a-zA-Z0-9-_]+$' }),
+  consumer: undefined,
+  vars_combinations: Type.String(),
+};
+
+const NODE_ADDRESS = /^(?:\[[0-9a-fA-F:.]+\]|[0-9a-zA-Z-._]+|[0-9a-fA-F]*:[0-9a-fA-F:.]*)(?::(\d{1,5}))?$/;
+
+/** What an Upstream's schema can't say, wherever an Upstream is written. */
+export function checkUpstream(value: Upstream): string | undefined {
+  for (const address of Object.keys(Array.isArray(value.nodes) ? {} : (value.nodes ?? {}))) {
+    const match = NODE_ADDRESS.exec(address);
+    const port = Number(match?.[1] ?? 1);
+    if (match === null || port < 1 || port > 65535)
+      return `invalid configuration: invalid node address ${address}`;
+  }
+  if (value.pass_host === 'rewrite' && !value.upstream_host) {
+    return "`upstream_host` can't be empty when `pass_host` is `rewrite`";
+  }
+  if (value.tls?.client_cert !== undefined) {
+    const wrong = checkCertificate(value.tls.client_cert, value.tls.client_key);
+    if (wrong !== undefined) return wrong;
+  }
+  for (const pem of value.tls?.ca_certs ?? []) {
+    const wrong = checkCertificate(pem);
+    if (wrong !== undefined) return wrong;
+  }
+  if (value.type !== 'chash') return undefined;
+  if (value.hash_on !== 'consumer' && value.key === undefined) return 'missing key';
+  const keySchema = HASH_KEYS[value.hash_on];
+  const wrong = keySchema && validate(keySchema, value.key);
+  return wrong && `invalid configuration: ${wrong.message}`;
+}
+
+export const upstreams = defineResource({
+  kind: 'upstreams',
+  noun: 'upstream',
+  summary: 'A set of Targets with a balancing algorithm, health checks, timeouts and retries.',
+  schema: upstream,
+  check: checkUpstream,
+});

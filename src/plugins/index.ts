@@ -1,0 +1,39 @@
+import type { Plugin } from '../plugin/define-plugin.ts';
+import { basicAuth } from './basic-auth/basic-auth.ts';
+import { consumerRestriction } from './consumer-restriction/consumer-restriction.ts';
+import { cors } from './cors/cors.ts';
+import { faultInjection } from './fault-injection/fault-injection.ts';
+import { ipRestriction } from './ip-restriction/ip-restriction.ts';
+import { keyAuth } from './key-auth/key-auth.ts';
+import { limitConn } from './limit-conn/limit-conn.ts';
+import { limitCount } from './limit-count/limit-count.ts';
+import { limitReq } from './limit-req/limit-req.ts';
+import { mocking } from './mocking/mocking.ts';
+import { prometheus } from './prometheus/prometheus.ts';
+import { proxyRewrite } from './proxy-rewrite/proxy-rewrite.ts';
+import { realIp } from './real-ip/real-ip.ts';
+import { redirect } from './redirect/redirect.ts';
+import { requestId } from './request-id/request-id.ts';
+import { responseRewrite } from './response-rewrite/response-rewrite.ts';
+import { trafficSplit } from './traffic-split/traffic-split.ts';
+
+/** Every Plugin that comes with the gateway, one a line, in order of priority. */
+export const plugins: readonly Plugin[] = [
+  realIp,
+  requestId,
+  faultInjection,
+  mocking,
+  cors,
+  ipRestriction,
+  basicAuth,
+  keyAuth,
+  consumerRestriction,
+  proxyRewrite,
+  limitConn,
+  limitCount,
+  limitReq,
+  trafficSplit,
+  redirect,
+  responseRewrite,
+  prometheus,
+];

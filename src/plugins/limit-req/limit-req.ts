@@ -1,0 +1,85 @@
+import { Type } from '../../lib/schema.ts';
+import { definePlugin } from '../../plugin/define-plugin.ts';
+import { compileLimitKey } from '../../plugin/limit-key.ts';
+import { refuse } from '../../plugin/limit-refusal.ts';
+import type { LimitVerdict } from '../../plugin/limits.ts';
+import { policyProblem, redisPolicies } from '../../plugin/redis-policy.ts';
+import { type Reply, reply } from '../../plugin/reply.ts';
+
+/** Shorter than this is not worth a timer; APISIX has the same threshold. */
+const SHORTEST_DELAY_SECONDS = 0.001;
+
+export const limitReq = definePlugin({
+  name: 'limit-req',
+  summary: 'Smooths requests to a steady rate with a leaky bucket, delaying some and refusing the rest.',
+  priority: 1001,
+  config: Type.Object(
+    {
+      rate: Type.Number({ exclusiveMinimum: 0, description: 'Requests let through per second.' }),
+      burst: Type.Number({
+        minimum: 0,
+        description: 'Requests above the rate that are delayed; more are refused.',
+      }),
+      key: Type.String({
+        description: 'What requests are counted by. The client address where it has no value.',
+      }),
+      key_type: Type.Enum(['var', 'var_combination'], {
+        default: 'var',
+        description:
+          'What `key` is: the name of a variable, or a text with variables such as `$remote_addr $consumer_name`.',
+      }),
+      policy: Type.Enum(['local', 'redis', 'redis-cluster'], {
+        default: 'local',
+        description: 'Where the counters are kept. The Redis policies are not yet available.',
+      }),
+      rejected_code: Type.Integer({
+        minimum: 200,
+        maximum: 599,
+        default: 503,
+        description: 'Status of the answer to a request too many. 429 is what clients expect.',
+      }),
+      rejected_msg: Type.Optional(
+        Type.String({
+          minLength: 1,
+          description: 'Sent as `{"error_msg": …}` to a request too many, instead of an error page.',
+        }),
+      ),
+      nodelay: Type.Boolean({
+        default: false,
+        description: 'Let requests within the burst through at once instead of delaying them.',
+      }),
+      allow_degradation: Type.Boolean({
+        default: false,
+        description: 'Let requests pass when the limit itself fails, instead of answering 500.',
+      }),
+    },
+    redisPolicies,
+  ),
+  check: ({ policy }) => policyProblem(policy),
+  create(config, kit) {
+    const { rate, burst, nodelay } = config;
+    const prefix = `${kit.stateKey}:`;
+    const key = compileLimitKey(config.key_type, config.key);
+
+    const decide = (verdict: LimitVerdict): Reply | undefined | Promise<undefined> => {
+      if (!verdict.allowed) return refuse(config, verdict.resetSeconds, 'limit_req');
+      if (nodelay || verdict.delaySeconds < SHORTEST_DELAY_SECONDS) return undefined;
+      return kit.delay(verdict.delaySeconds * 1000) as Promise<undefined>;
+    };
+    const failed = (error: unknown): Reply | undefined => {
+      kit.log.error('failed to limit req', { error: String(error) });
+      return config.allow_degradation ? undefined : reply(500, undefined, { reason: 'limit_req_failed' });
+    };
+
+    return {
+      access(exchange) {
+        try {
+          const verdict = kit.limits.leakyBucket(prefix + key(exchange), rate, burst);
+          return verdict instanceof Promise ? verdict.then(decide).catch(failed) : decide(verdict);
+        } catch (error) {
+          return failed(error);
+        }
+      },
+    };
+  },
+});

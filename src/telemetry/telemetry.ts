@@ -87,8 +87,8 @@ export class Telemetry {
     });
   }
 
-  /** To be called when the workers have ended. Resolves to the number of log lines dropped over all, once everything else is written. */
-  async stop(): Promise<number> {
+  /** To be called when the workers have ended. Gives a log that can't be written `patienceMs`, and resolves to the number of log lines dropped over all, once everything else is written. */
+  async stop(patienceMs = FLUSH_PATIENCE_MS): Promise<number> {
     this.#stopping = true;
     clearTimeout(this.#restart);
     const thread = this.#thread;
@@ -100,7 +100,7 @@ export class Telemetry {
     thread.ref();
     const droppedLines = await new Promise<number>((resolve) => {
       this.#onStopped = resolve;
-      this.#post({ type: 'stop', patienceMs: FLUSH_PATIENCE_MS });
+      this.#post({ type: 'stop', patienceMs });
     });
     // A system call that never comes back would hold the thread, and nothing is left to wait for.
     await Promise.race([thread.terminate(), delay(END_PATIENCE_MS, undefined, { ref: false })]);

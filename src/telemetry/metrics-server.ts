@@ -2,8 +2,16 @@
 
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createNetServer,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net';
 import { EXPOSITION_CONTENT_TYPE } from './prometheus.ts';
+
+const MOST_CONNECTIONS = 64;
+const IDLE_MS = 10_000;
 
 export interface MetricsServerOptions {
   readonly address: string;
@@ -18,35 +26,59 @@ export interface ListeningAddress {
   readonly port: number;
 }
 
+/**
+ * Listens on a plain socket and loads node:http for the first connection only: it is some 12 MB that
+ * a gateway nobody scrapes needn't hold.
+ */
 export class MetricsServer {
-  readonly #server: Server;
+  readonly #listener: NetServer;
+  readonly #options: MetricsServerOptions;
+  readonly #sockets = new Set<Socket>();
+  #server: Promise<Server> | undefined;
 
   /** Rejects with the system's error when it can't listen. */
   static async listen(options: MetricsServerOptions): Promise<MetricsServer> {
-    // Imported here, so that a gateway without metrics doesn't pay for it.
-    const { createServer } = await import('node:http');
-    const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, (request, response) => {
-      answer(options, request, response).catch(() => response.destroy());
-    });
-    server.maxConnections = 64;
-    server.listen(options.port, options.address);
-    await once(server, 'listening');
-    return new MetricsServer(server);
+    const server = new MetricsServer(options);
+    server.#listener.listen(options.port, options.address);
+    await once(server.#listener, 'listening');
+    return server;
   }
 
-  private constructor(server: Server) {
-    this.#server = server;
+  private constructor(options: MetricsServerOptions) {
+    this.#options = options;
+    this.#listener = createNetServer({ pauseOnConnect: true }, (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      // Until node:http has it, a connection that breaks must not break more than itself.
+      socket.once('error', () => socket.destroy());
+      this.#server ??= createHttpServer(this.#options);
+      this.#server.then((server) => {
+        server.emit('connection', socket);
+        socket.resume();
+      });
+    });
+    this.#listener.maxConnections = MOST_CONNECTIONS;
   }
 
   get listeningAddress(): ListeningAddress {
-    const { address, port } = this.#server.address() as AddressInfo;
+    const { address, port } = this.#listener.address() as AddressInfo;
     return { address, port };
   }
 
   close(): void {
-    this.#server.close();
-    this.#server.closeAllConnections();
+    this.#listener.close();
+    for (const socket of this.#sockets) socket.destroy();
   }
+}
+
+async function createHttpServer(options: MetricsServerOptions): Promise<Server> {
+  const { createServer } = await import('node:http');
+  const server = createServer((request, response) => {
+    answer(options, request, response).catch(() => response.destroy());
+  });
+  // The other limits in time belong to a server that listens itself.
+  server.setTimeout(IDLE_MS);
+  return server;
 }
 
 async function answer(
@@ -67,11 +99,16 @@ async function answer(
     response.end();
     return;
   }
+  let goOn = () => {};
+  response.on('drain', () => goOn());
+  response.on('close', () => goOn());
   for (const chunk of exposition()) {
     if (response.destroyed) return;
-    // One that reads slowly gets the next piece when it has room; either way records come first.
-    if (response.write(chunk)) await new Promise((resolve) => setImmediate(resolve));
-    else await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    await new Promise<void>((resolve) => {
+      goOn = resolve;
+      // One that reads slowly gets the next piece when it has room; either way records come first.
+      if (response.write(chunk)) setImmediate(resolve);
+    });
   }
   response.end();
 }

@@ -20,7 +20,7 @@ import type { FromTelemetry, ToTelemetry } from './telemetry-messages.ts';
 import { DEFAULT_LOG_CAP_BYTES, type TelemetrySettings } from './telemetry-settings.ts';
 import { type RouteWords, telemetryWords, type Word } from './words.ts';
 
-const SHORTEST_PAUSE_MS = 5;
+const SHORTEST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 100;
 /** Records read from one ring before the others, and the event loop, get their turn. */
 const TURN = 512;

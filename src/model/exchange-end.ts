@@ -49,6 +49,9 @@ export interface ExchangeEnd {
   serviceId: string;
   serviceName: string;
   upstreamId: string;
+  /** The Route's uri and host as configured that matched, for metrics; undefined when unknown. */
+  matchedUri?: string;
+  matchedHost?: string;
   /** `host:port` of the last Target tried. */
   target: string;
   consumer: string;

@@ -1,0 +1,114 @@
+// The HTTP server that Prometheus asks.
+
+import { once } from 'node:events';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import {
+  type AddressInfo,
+  createServer as createNetServer,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net';
+import { EXPOSITION_CONTENT_TYPE } from './prometheus.ts';
+
+const MOST_CONNECTIONS = 64;
+const IDLE_MS = 10_000;
+
+export interface MetricsServerOptions {
+  readonly address: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly path: string;
+  readonly exposition: () => Iterable<Buffer>;
+}
+
+export interface ListeningAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * Listens on a plain socket and loads node:http for the first connection only: it is some 12 MB that
+ * a gateway nobody scrapes needn't hold.
+ */
+export class MetricsServer {
+  readonly #listener: NetServer;
+  readonly #options: MetricsServerOptions;
+  readonly #sockets = new Set<Socket>();
+  #server: Promise<Server> | undefined;
+
+  /** Rejects with the system's error when it can't listen. */
+  static async listen(options: MetricsServerOptions): Promise<MetricsServer> {
+    const server = new MetricsServer(options);
+    server.#listener.listen(options.port, options.address);
+    await once(server.#listener, 'listening');
+    return server;
+  }
+
+  private constructor(options: MetricsServerOptions) {
+    this.#options = options;
+    this.#listener = createNetServer({ pauseOnConnect: true }, (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      // Until node:http has it, a connection that breaks must not break more than itself.
+      socket.once('error', () => socket.destroy());
+      this.#server ??= createHttpServer(this.#options);
+      this.#server.then((server) => {
+        server.emit('connection', socket);
+        socket.resume();
+      });
+    });
+    this.#listener.maxConnections = MOST_CONNECTIONS;
+  }
+
+  get listeningAddress(): ListeningAddress {
+    const { address, port } = this.#listener.address() as AddressInfo;
+    return { address, port };
+  }
+
+  close(): void {
+    this.#listener.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+async function createHttpServer(options: MetricsServerOptions): Promise<Server> {
+  const { createServer } = await import('node:http');
+  const server = createServer((request, response) => {
+    answer(options, request, response).catch(() => response.destroy());
+  });
+  // The other limits in time belong to a server that listens itself.
+  server.setTimeout(IDLE_MS);
+  return server;
+}
+
+async function answer(
+  { path, exposition }: MetricsServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (request.url?.split('?', 1)[0] !== path) {
+    response.writeHead(404).end();
+    return;
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    return;
+  }
+  response.writeHead(200, { 'content-type': EXPOSITION_CONTENT_TYPE });
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  let goOn = () => {};
+  response.on('drain', () => goOn());
+  response.on('close', () => goOn());
+  for (const chunk of exposition()) {
+    if (response.destroyed) return;
+    await new Promise<void>((resolve) => {
+      goOn = resolve;
+      // One that reads slowly gets the next piece when it has room; either way records come first.
+      if (response.write(chunk)) setImmediate(resolve);
+    });
+  }
+  response.end();
+}

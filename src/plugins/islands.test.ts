@@ -22,7 +22,8 @@ function forbiddenImports(plugin: string, file: string, text: string): string[] 
 
 const folders = readdirSync(import.meta.dirname, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
-  .map(({ name }) => name);
+  .map(({ name }) => name)
+  .sort();
 
 test('no Plugin imports a neighbour or a floor above', () => {
   const found: string[] = [];
@@ -64,10 +65,7 @@ describe('the check', () => {
 });
 
 test('every folder is a Plugin of the list, with all that belongs to one', () => {
-  assert.deepEqual(
-    folders,
-    plugins.map(({ name }) => name).sort(),
-  );
+  assert.deepEqual(folders, plugins.map(({ name }) => name).sort());
   for (const name of folders) {
     for (const part of [`${name}.ts`, `${name}.test.ts`, 'README.md', 'example.yaml']) {
       assert.ok(existsSync(join(import.meta.dirname, name, part)), `${name}/${part} is missing`);

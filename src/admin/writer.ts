@@ -4,6 +4,7 @@
 
 import type { Change } from '../model/change.ts';
 import type { Configuration } from '../model/configuration.ts';
+import { ConfigError } from '../model/errors.ts';
 import { type Failure, refuse } from '../model/failure.ts';
 import type { Answer, Operation } from '../model/operation.ts';
 import type { Store } from '../model/store.ts';
@@ -82,7 +83,13 @@ export class Writer {
         log.error('the store refused a change', { revision: change.revision, error: String(error) });
         // Even a refusal may rest on an operation that has now not happened.
         for (const { resolve } of jobs)
-          resolve(refuse('failed to write the configuration to the store', [], 503));
+          resolve(
+            refuse(
+              error instanceof ConfigError ? error.message : 'failed to write the configuration to the store',
+              [],
+              503,
+            ),
+          );
         this.#scheduleExpiry(RETRY_MS);
         return;
       }

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
+import { Type } from '../lib/schema.ts';
+import { Configuration } from '../model/configuration.ts';
+import { Sealing } from '../model/sealing.ts';
 import { TestClock, testConfiguration } from '../model/testing.ts';
+import { definePlugin, type Plugin } from '../plugin/define-plugin.ts';
 import { ADMIN_KEY, MemoryStore, type RunningAdmin, runAdmin, VIEWER_KEY } from './testing.ts';
 
 const nodes = { '127.0.0.1:80': 1 };
@@ -529,4 +533,24 @@ test('a request to an extension reaches it, and only with a key', async () => {
     segments: ['a'],
   });
   assert.equal((await running.ask('POST', '/apisix/admin/explain/a', undefined, {})).status, 401);
+});
+
+test('a Plugin as its authors define it can be configured', async () => {
+  const plugin: Plugin = definePlugin({
+    name: 'mine',
+    summary: 'Mine.',
+    priority: 1,
+    config: Type.Object({ size: Type.Integer({ default: 1 }) }),
+    check: ({ size }) => (size > 9 ? 'too big' : undefined),
+    create: () => ({}),
+  });
+  const configuration = new Configuration({ plugins: [plugin], sealing: Sealing.ephemeral() });
+  await using running = await runAdmin({ configuration });
+  const put = (config: unknown) =>
+    running.ask('PUT', '/apisix/admin/global_rules/1', { plugins: { mine: config } });
+  assert.equal((await put({})).status, 201);
+  assert.equal(
+    error(await put({ size: 10 })),
+    'failed to check the configuration of plugin mine err: too big',
+  );
 });

@@ -42,6 +42,7 @@ describe('what is wrong with a request', () => {
     ['PATCH', '/apisix/admin/routes/1', [1], 400, 'invalid configuration'],
     ['DELETE', '/apisix/admin/upstreams', undefined, 400, 'missing upstream id'],
     ['PUT', '/apisix/admin/plugins/key-auth', {}, 404, 'not found'],
+    ['PUT', '/apisix/admin/services/1/graphql_cost_decorations', {}, 404, 'not found'],
     ['GET', '/apisix/admin/credentials', undefined, 404, 'Unsupported resource type: credentials'],
     ['GET', '/apisix/admin/constructor', undefined, 404, 'Unsupported resource type: constructor'],
     ['PUT', '/apisix/admin/consumers/a', { username: 'b' }, 400, 'wrong username'],

@@ -275,6 +275,35 @@ test('believes no record that is damaged, and goes on with the next', () => {
   assert.equal(reader.broken, 3);
 });
 
+test('whatever stands in the memory, reading ends and says what it can', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ at: fc.nat(4000), byte: fc.constantFrom(0, 1, 2, 3, 4, 16, 0x7f, 0xff) }), {
+        maxLength: 60,
+      }),
+      (damages) => {
+        const { memory, ring, reader } = pair();
+        for (let index = 0; index < 12; index++) {
+          ring.write(exchangeEnd({}, { consumer: `consumer-${index}`, routeId: `route-${index}` }));
+        }
+        const records = new Uint8Array(memory, memory.byteLength - 32768);
+        for (const { at, byte } of damages) records[at] = byte;
+        const taken = reader.read(1000, (record) => {
+          const { requestIdStart, userAgentEnd } = record;
+          assert.ok(requestIdStart <= userAgentEnd && userAgentEnd <= records.length);
+          assert.ok(record.labels !== undefined && typeof record.consumer === 'string');
+        });
+        assert.ok(taken <= 12);
+        assert.equal(reader.waiting, 0);
+        ring.write(exchangeEnd({}, { status: 207, consumer: 'next' }));
+        const seen: unknown[] = [];
+        reader.read(10, ({ status, consumer }) => seen.push([status, consumer]));
+        assert.deepEqual(seen, [[207, 'next']]);
+      },
+    ),
+  );
+});
+
 test('a record that makes the taker throw is not met again', () => {
   const { ring, reader } = pair();
   ring.write(exchangeEnd({}, { status: 500 }));

@@ -13,7 +13,17 @@ export interface DatabaseLimits {
 }
 
 /** How long to wait for a predecessor that is just closing. */
-const BUSY_TIMEOUT_MS = 500;
+const BUSY_TIMEOUT_MS = 250;
+
+/**
+ * The content is in memory elsewhere, so the page cache only serves the upper pages of the trees. A
+ * log of 1 MiB is as fast as SQLite's usual 4 MiB, and takes less of a disk that is nearly full.
+ */
+const TUNING = `
+  PRAGMA cache_size = -256;
+  PRAGMA temp_store = MEMORY;
+  PRAGMA wal_autocheckpoint = 250;
+  PRAGMA journal_size_limit = 1048576`;
 
 /** SQLite's primary result codes (sqlite.org/rescode.html). */
 const BUSY = 5;
@@ -40,10 +50,7 @@ export class Database {
     try {
       check(database, file);
       migrate(database);
-      // The content is in memory elsewhere, so a page cache only serves the tree's upper pages.
-      database.exec(
-        'PRAGMA cache_size = -256; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304',
-      );
+      database.exec(TUNING);
       if (limits.maxPages !== undefined) database.exec(`PRAGMA max_page_count = ${limits.maxPages}`);
       return new Database(database);
     } catch (error) {

@@ -36,8 +36,6 @@ export class SqliteStore implements Store {
       workerData: start,
       // On the oldest supported Node, node:sqlite still announces that it may change.
       execArgv: ['--disable-warning=ExperimentalWarning'],
-      // Little lives longer than one message here. What lives longer has no limit: a Change may be large.
-      resourceLimits: { maxYoungGenerationSizeMb: 2 },
     });
     // The first message says that the database is open; an error before that rejects.
     await once(thread, 'message');

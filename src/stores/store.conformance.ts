@@ -40,16 +40,22 @@ export function storeConformance(name: string, makePlace: () => Promise<StorePla
   /** Writes with one Store and tells what the next one finds. */
   async function afterwards(write: (store: Store) => Promise<unknown>) {
     const place = await makePlace();
+    let store: Store | undefined;
+    const close = () => {
+      const closing = store;
+      store = undefined;
+      return closing?.close();
+    };
     try {
-      const store = await place.open();
+      store = await place.open();
       assert.deepEqual(await store.load(), { revision: 0, resources: [] });
       await write(store);
-      await store.close();
-      const next = await place.open();
-      const content = await next.load();
-      await next.close();
-      return content;
+      await close();
+      store = await place.open();
+      return await store.load();
     } finally {
+      // Also after a failure, as an open Store may keep the test's process alive.
+      await close();
       await place.remove();
     }
   }

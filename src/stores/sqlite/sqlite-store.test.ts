@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { change, resource, storeConformance } from '../store.conformance.ts';
 import { DATABASE_FILE } from './database-file.ts';
 import { migrate, pragma } from './migrations.ts';
@@ -23,6 +23,21 @@ import { SqliteStore } from './sqlite-store.ts';
 function folder(): string {
   return mkdtempSync(path.join(tmpdir(), 'sluice-sqlite-'));
 }
+
+const opened: SqliteStore[] = [];
+const started: ChildProcess[] = [];
+
+/** Opens a Store that is closed after the test, even when it fails and the thread would keep its process alive. */
+async function open(...options: Parameters<typeof SqliteStore.open>): Promise<SqliteStore> {
+  const store = await SqliteStore.open(...options);
+  opened.push(store);
+  return store;
+}
+
+afterEach(async () => {
+  for (const child of started.splice(0)) child.kill('SIGKILL');
+  for (const store of opened.splice(0)) await store.close();
+});
 
 storeConformance('SqliteStore', async () => {
   const directory = folder();
@@ -37,7 +52,7 @@ function withDatabase(name: string, run: (directory: string, file: string) => Pr
   test(name, async () => {
     const directory = folder();
     try {
-      const store = await SqliteStore.open(directory);
+      const store = await open(directory);
       await store.write(change(1, [resource(1, 'a')]));
       await store.close();
       await run(directory, path.join(directory, DATABASE_FILE));
@@ -51,7 +66,7 @@ function withDatabase(name: string, run: (directory: string, file: string) => Pr
 async function refuses(directory: string, message: RegExp): Promise<void> {
   const file = path.join(directory, DATABASE_FILE);
   const before = existsSync(file) ? readFileSync(file) : undefined;
-  await assert.rejects(SqliteStore.open(directory), { message });
+  await assert.rejects(open(directory), { message });
   assert.deepEqual(existsSync(file) ? readFileSync(file) : undefined, before);
 }
 
@@ -66,6 +81,7 @@ async function holder(directory: string) {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  started.push(child);
   await once(child.stdout, 'data');
   return child;
 }
@@ -73,7 +89,7 @@ async function holder(directory: string) {
 test('keeps its files from other users', async () => {
   const parent = folder();
   const directory = path.join(parent, 'deep', 'data');
-  const store = await SqliteStore.open(directory);
+  const store = await open(directory);
   await store.write(change(1, [resource(1, 'a')]));
   assert.equal(statSync(directory).mode & 0o777, 0o700);
   for (const end of ['', '-wal']) {
@@ -87,10 +103,10 @@ withDatabase(
   'refuses a directory that another process has open, and takes it once that was killed',
   async (directory) => {
     const child = await holder(directory);
-    await assert.rejects(SqliteStore.open(directory), { message: /in use by another process/ });
+    await assert.rejects(open(directory), { message: /in use by another process/ });
     child.kill('SIGKILL');
     await once(child, 'exit');
-    const store = await SqliteStore.open(directory);
+    const store = await open(directory);
     assert.equal((await store.load()).revision, 2);
     await store.close();
   },
@@ -99,10 +115,10 @@ withDatabase(
 withDatabase(
   'refuses a directory that this process has open, which goes on undisturbed',
   async (directory) => {
-    const store = await SqliteStore.open(directory);
-    await assert.rejects(SqliteStore.open(directory), { message: /in use by another process/ });
+    const store = await open(directory);
+    await assert.rejects(open(directory), { message: /in use by another process/ });
     await store.write(change(2, [resource(2, 'b')]));
-    await assert.rejects(SqliteStore.open(directory), { message: /in use by another process/ });
+    await assert.rejects(open(directory), { message: /in use by another process/ });
     assert.equal((await store.load()).resources.length, 2);
     await store.close();
   },
@@ -116,7 +132,7 @@ withDatabase('refuses a database whose header is damaged', async (directory, fil
 });
 
 withDatabase('refuses a database of which a page is damaged', async (directory, file) => {
-  const store = await SqliteStore.open(directory);
+  const store = await open(directory);
   await store.write(
     change(
       2,
@@ -154,7 +170,7 @@ withDatabase('names the resource whose value is unreadable, not the value', asyn
   const database = new DatabaseSync(file);
   database.exec(`UPDATE resource SET value = '{"key": "secret'`);
   database.close();
-  const store = await SqliteStore.open(directory);
+  const store = await open(directory);
   await assert.rejects(store.load(), (error: Error) => {
     assert.match(error.message, /is damaged \(the value of routes\/a is no JSON object\)/);
     assert.doesNotMatch(error.message, /secret/);
@@ -197,7 +213,7 @@ test('migrates step by step, and stays at the last whole step when one fails', (
 withDatabase('keeps nothing of a Change for which there is no space, and goes on', async (directory) => {
   const large = (revision: number, id: string) =>
     resource(revision, id, { value: { id, text: 'x'.repeat(100_000) } });
-  const store = await SqliteStore.open(directory, { maxPages: 60 });
+  const store = await open(directory, { maxPages: 60 });
   await store.write(change(2, [large(2, 'large')]));
   const outcomes = await Promise.allSettled([
     store.write(change(3, [resource(3, 'b')])),
@@ -214,7 +230,7 @@ withDatabase('keeps nothing of a Change for which there is no space, and goes on
   await store.write(change(6, [], [{ kind: 'routes', id: 'large' }]));
   await store.write(change(7, [large(7, 'f')]));
   await store.close();
-  const next = await SqliteStore.open(directory);
+  const next = await open(directory);
   assert.deepEqual(await ids(next), ['a', 'b', 'e', 'f']);
   await next.close();
 });
@@ -223,7 +239,7 @@ withDatabase('can be copied while it is closed, as a backup', async (directory, 
   const other = folder();
   copyFileSync(file, path.join(other, DATABASE_FILE));
   assert.ok(!existsSync(path.join(directory, `${DATABASE_FILE}-wal`)), 'the log is left beside the database');
-  const store = await SqliteStore.open(other);
+  const store = await open(other);
   assert.deepEqual(await ids(store), ['a']);
   await store.close();
   assert.equal(statSync(path.join(other, DATABASE_FILE)).mode & 0o777, 0o600);

@@ -9,7 +9,7 @@ import { type Environment, substituteText } from './environment.ts';
 import { type FileError, formatPath, type Path, type Position } from './file-error.ts';
 import { parseJson } from './json-text.ts';
 import { plainValue } from './plain-value.ts';
-import type { SourceText } from './source-text.ts';
+import type { SourceText, TextError } from './source-text.ts';
 import { parseYaml } from './yaml-text.ts';
 
 /** A configuration file as read: not yet checked against the schemas of its resources. */
@@ -46,9 +46,9 @@ export function parseValue(file: string, value: unknown, options: ParseOptions =
   return read(file, { value, errors: [], positionOf: () => undefined }, options);
 }
 
-/** A file that can't be read at all, and why. */
-export function unreadable(file: string, message: string, position?: Position): ConfigFile {
-  return read(file, { value: {}, errors: [{ path: [], message, position }], positionOf: () => position }, {});
+/** A file that was not parsed, and why. */
+export function refusedFile(file: string, errors: readonly TextError[]): ConfigFile {
+  return read(file, { value: undefined, errors, positionOf: () => undefined }, {});
 }
 
 function read(file: string, source: SourceText, { environment = process.env }: ParseOptions): ConfigFile {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { BalancerState } from '../balancers/balancer-state.ts';
 import { balancers } from '../balancers/index.ts';
+import { NetworkLookups } from '../discovery/lookups.ts';
 import { Resolver } from '../discovery/resolver.ts';
 import { deadlinesOf } from '../lib/deadlines.ts';
 import { IpSet } from '../lib/ip-range.ts';
@@ -52,7 +53,7 @@ async function run(): Promise<void> {
     withDefaults: (schema, config) => withDefaults(schema, config) as Value,
     // node:tls is loaded when the first TLS Target is configured, not for plain traffic.
     pools: new Pools(() => require('node:tls')),
-    resolver: new Resolver({ servers: start.dnsServers }),
+    resolver: new Resolver({ lookups: new NetworkLookups({ servers: start.dnsServers.length > 0 ? start.dnsServers : undefined }) }),
     createBalancer(value, options, targets) {
       const type = (value.type as string | undefined) ?? 'roundrobin';
       const definition = balancers.find(({ name }) => name === type) ?? balancers[0];

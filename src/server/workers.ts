@@ -39,6 +39,7 @@ export class Workers {
   readonly #running = new Map<number, Running>();
   readonly #waiting = new Set<{ revision: number; resolve: () => void }>();
   #ports: readonly number[] = [];
+  #listeners: readonly { readonly host: string; readonly port: number }[] = [];
   #stopping = false;
   restarts = 0;
 
@@ -66,7 +67,7 @@ export class Workers {
     const { count, start } = this.#options;
     const listeners = await Promise.all(start.listeners.map(assertFree));
     // A free port is chosen once, for all.
-    (start as { listeners: typeof listeners }).listeners = listeners;
+    this.#listeners = listeners;
     await Promise.all(Array.from({ length: count }, (_, index) => this.#launch(index + 1)));
   }
 
@@ -117,6 +118,7 @@ export class Workers {
     const { start, buffers, state, snapshot, ringFor, count, log } = this.#options;
     const data: WorkerStart = {
       ...start,
+      listeners: this.#listeners,
       number,
       incarnation: state.membership.admit(number),
       state: buffers,
@@ -148,7 +150,7 @@ export class Workers {
             log[message.level](message.message, { worker: number, ...message.fields });
         }
       });
-      thread.on('error', (error) => log.error(`worker ${number} failed: ${error.message}`, { stack: error.stack }));
+      thread.on('error', (error: Error) => log.error(`worker ${number} failed: ${error.message}`, { stack: error.stack }));
       thread.on('exit', (code) => {
         state.membership.dismiss(number);
         state.limits.releaseWorker(number);

@@ -1,0 +1,7 @@
+import { withDefaults } from '../lib/json-schema.ts';
+import { settings, type Settings } from '../model/settings.ts';
+
+/** The settings where nothing is configured. */
+export function defaultSettings(): Settings {
+  return withDefaults(settings, {}) as Settings;
+}

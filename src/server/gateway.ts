@@ -1,0 +1,139 @@
+// The whole gateway in one process: configuration, workers, telemetry, and the Admin API where it
+// is wanted. Everything that only some need is imported when it is needed.
+
+import { availableParallelism } from 'node:os';
+import { Configuration } from '../model/configuration.ts';
+import type { Change } from '../model/change.ts';
+import { ConfigError } from '../model/errors.ts';
+import { parseAddress, type Settings } from '../model/settings.ts';
+import type { Plugin } from '../plugin/define-plugin.ts';
+import type { Logger } from '../plugin/kit.ts';
+import { plugins as builtIn } from '../plugins/index.ts';
+import { createRecordRing } from '../state/memory/record-ring.ts';
+import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
+import { Telemetry } from '../telemetry/telemetry.ts';
+import { expressionProblem } from './expression-problem.ts';
+import { loadPluginFile } from './plugin-files.ts';
+import { Workers } from './workers.ts';
+
+export interface GatewayOptions {
+  readonly settings: Settings;
+  readonly version: string;
+  readonly log: Logger;
+  readonly configuration: Configuration;
+  readonly pluginFiles: readonly string[];
+}
+
+/** All Plugins: the built-in ones and the user's own. */
+export async function loadPlugins(files: readonly string[]): Promise<readonly Plugin[]> {
+  const own = await Promise.all(files.map((file) => loadPluginFile(file)));
+  const plugins = [...builtIn];
+  for (const plugin of own.flat()) {
+    if (plugins.some(({ name }) => name === plugin.name)) {
+      throw new ConfigError(`plugin ${plugin.name} exists already; give your own another name`);
+    }
+    plugins.push(plugin);
+  }
+  return plugins;
+}
+
+/** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
+export async function createConfiguration(plugins: readonly Plugin[], encryptionKey: Uint8Array): Promise<Configuration> {
+  const { Sealing } = await import('../model/sealing.ts');
+  return new Configuration({ plugins, sealing: new Sealing(encryptionKey), expression: expressionProblem });
+}
+
+export class Gateway {
+  readonly configuration: Configuration;
+  readonly workers: Workers;
+  readonly telemetry: Telemetry | undefined;
+  readonly #settings: Settings;
+  readonly #log: Logger;
+
+  static async start(options: GatewayOptions): Promise<Gateway> {
+    const { settings, configuration, log } = options;
+    const count = settings.workers || availableParallelism();
+    const rings = new Map<number, SharedArrayBuffer>();
+    const telemetry = await startTelemetry(options);
+    const buffers = allocateSharedState({ workers: count });
+    const { client } = settings;
+    const workers = new Workers({
+      count,
+      buffers,
+      state: new SharedState(buffers),
+      snapshot: configuration.snapshot,
+      log,
+      ringFor(worker) {
+        if (telemetry === undefined) return undefined;
+        const ring = createRecordRing({ detail: settings.access_log.path !== 'off' });
+        rings.set(worker, ring);
+        telemetry.addRing(worker, ring);
+        return ring;
+      },
+      start: {
+        listeners: settings.listeners.map(({ address }) => parseAddress(address)),
+        client: {
+          headerTimeout: client.header_timeout,
+          bodyTimeout: client.body_timeout,
+          keepaliveTimeout: client.keepalive_timeout,
+          sendTimeout: client.send_timeout,
+          keepaliveRequests: client.keepalive_requests,
+          maxUriBytes: client.max_uri_bytes,
+          maxHeaderBytes: client.max_header_bytes,
+          maxHeaders: client.max_headers,
+          maxBodyBytes: client.max_body_bytes,
+        },
+        trustedAddresses: settings.trusted_addresses,
+        maxCollectedBytes: settings.max_collected_bytes,
+        pluginFiles: options.pluginFiles,
+        dnsServers: settings.resolver.servers,
+      },
+    });
+    try {
+      await workers.start();
+    } catch (error) {
+      await telemetry?.stop();
+      throw error;
+    }
+    return new Gateway(options, workers, telemetry);
+  }
+
+  private constructor(options: GatewayOptions, workers: Workers, telemetry: Telemetry | undefined) {
+    this.configuration = options.configuration;
+    this.workers = workers;
+    this.telemetry = telemetry;
+    this.#settings = options.settings;
+    this.#log = options.log;
+  }
+
+  /** Brings a committed Change to the workers; resolves when they serve it. */
+  broadcast(change: Change): Promise<void> {
+    return this.workers.broadcast(change);
+  }
+
+  /** Stops accepting, lets requests under way end, writes the last log line. */
+  async stop(): Promise<void> {
+    await this.workers.stop(this.#settings.shutdown.grace * 1000);
+    const dropped = (await this.telemetry?.stop()) ?? 0;
+    if (dropped > 0) this.#log.warn(`${dropped} access log lines could not be written`);
+  }
+}
+
+async function startTelemetry({ settings, version, log }: GatewayOptions): Promise<Telemetry | undefined> {
+  const { access_log: accessLog, metrics } = settings;
+  if (accessLog.path === 'off' && !metrics.enabled) return undefined;
+  const address = metrics.enabled ? parseAddress(metrics.address) : undefined;
+  return Telemetry.start({
+    settings: {
+      version,
+      ...(accessLog.path !== 'off' && {
+        accessLog: {
+          destination: accessLog.path === '-' ? 'stdout' : { file: accessLog.path },
+          ...(accessLog.redact.length > 0 && { redactedParameters: accessLog.redact }),
+        },
+      }),
+      ...(address !== undefined && { prometheus: { address: address.host, port: address.port } }),
+    },
+    onTrouble: (message) => log.warn(message),
+  });
+}

@@ -30,13 +30,18 @@ export async function loadPluginFile(file: string, version = 0): Promise<Plugin[
   try {
     exported = (await import(url.href)) as Record<string, unknown>;
   } catch (error) {
-    throw new ConfigError(`plugin file ${file} can't be loaded: ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
+    throw new ConfigError(
+      `plugin file ${file} can't be loaded: ${error instanceof Error ? error.message : error}`,
+      {
+        cause: error,
+      },
+    );
   }
   const plugins = Object.values(exported).flat().filter(isPlugin);
   if (plugins.length === 0) {
-    throw new ConfigError(`plugin file ${file} exports no plugin: export what definePlugin({ name, … }) returns`);
+    throw new ConfigError(
+      `plugin file ${file} exports no plugin: export what definePlugin({ name, … }) returns`,
+    );
   }
   return plugins;
 }
@@ -44,5 +49,10 @@ export async function loadPluginFile(file: string, version = 0): Promise<Plugin[
 function isPlugin(value: unknown): value is Plugin {
   if (typeof value !== 'object' || value === null) return false;
   const { name, priority, config, create } = value as Partial<Plugin>;
-  return typeof name === 'string' && typeof priority === 'number' && typeof config === 'object' && typeof create === 'function';
+  return (
+    typeof name === 'string' &&
+    typeof priority === 'number' &&
+    typeof config === 'object' &&
+    typeof create === 'function'
+  );
 }

@@ -132,10 +132,7 @@ describe('a file is refused', () => {
     'when it holds comments only': ['# nothing\n', /the file is empty/],
     'when it is a list': ['- a', /^sluice.yaml:1:1: expected names and values at the top, got a list$/],
     'when YAML is malformed': ['workers: 1\nroutes: [{ id: a\n', /^sluice.yaml:\d:\d+: Flow/],
-    'when it holds two documents': [
-      'workers: 1\n---\nworkers: 2\n',
-      /^sluice.yaml:2:1: .*one document only/,
-    ],
+    'when it holds two documents': ['workers: 1\n---\nworkers: 2\n', /^sluice.yaml:2:1: .*one document only/],
     'for a tag': ['workers: !!js/function "x"', /^sluice.yaml:1:10: tags are not allowed/],
     'for a tag YAML knows': ['data_dir: !!binary aGk=', /^sluice.yaml:1:11: tags are not allowed/],
     'for duplicate keys': [

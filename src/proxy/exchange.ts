@@ -21,7 +21,7 @@ import { now, wallClock } from './clock.ts';
 import type { CompiledRoute } from './compiled-route.ts';
 import type { ExchangeHost } from './exchange-host.ts';
 import { Forwarding } from './forwarding.ts';
-import type { SecondHalf } from './pipeline.ts';
+import { onlyLog, type SecondHalf } from './pipeline.ts';
 import { writeReply } from './reply-writer.ts';
 import { Responding } from './responding.ts';
 import type { Upstream } from './upstream.ts';
@@ -213,7 +213,7 @@ export class Exchange
       this.#abort();
       return;
     }
-    this.second = null;
+    this.second = onlyLog(this.second);
     this.reply({ status: refusal.status, headers: [], body: undefined, reason: refusal.reason });
   }
 
@@ -338,7 +338,7 @@ export class Exchange
       return;
     }
     // The handlers that failed must not run again for the answer about it.
-    this.second = null;
+    this.second = onlyLog(this.second);
     this.response.reset();
     this.reply({ status: 500, headers: [], body: undefined, reason: 'plugin_failed' });
   }

@@ -158,7 +158,7 @@ export class Forwarding {
     const upstream = this.#upstream!;
     const target = upstream.pick(exchange, this.#tried);
     if (target === undefined) {
-      exchange.reply({ status: upstream.noTargetStatus, headers: [], body: undefined, reason: 'no_target' });
+      exchange.reply(upstream.noTarget);
       return;
     }
     this.#target = target;

@@ -9,7 +9,8 @@ export const check: Command = {
   name: 'check',
   usage: 'sluice check FILE',
   summary: 'Checks a declarative file as start would, and starts nothing.',
-  details: 'Exit status 0: the file can be served. 1: it can not; each error names file, line, path and reason.',
+  details:
+    'Exit status 0: the file can be served. 1: it can not; each error names file, line, path and reason.',
   options: {},
   async run([file, ...rest]) {
     if (file === undefined || rest.length > 0) throw new UsageError('check wants one FILE');
@@ -19,10 +20,14 @@ export const check: Command = {
     const { errors, settings, resources, locate } = source.current;
     source.close();
     explainErrors(full, errors);
-    const plugins = await loadPlugins(settings.plugins.map((plugin) => path.resolve(path.dirname(full), plugin)));
+    const plugins = await loadPlugins(
+      settings.plugins.map((plugin) => path.resolve(path.dirname(full), plugin)),
+    );
     const configuration = await createConfiguration(plugins, randomBytes(32));
     const replaced = configuration.replace(resources);
     if (!replaced.ok) explainErrors(full, locate(replaced.errors));
-    process.stdout.write(`${file} is fine: ${resources.length} resource${resources.length === 1 ? '' : 's'}.\n`);
+    process.stdout.write(
+      `${file} is fine: ${resources.length} resource${resources.length === 1 ? '' : 's'}.\n`,
+    );
   },
 };

@@ -47,7 +47,8 @@ function parse(command: Command, argv: readonly string[]) {
 function fail(message: string, error?: unknown): void {
   const mark = process.stderr.isTTY === true ? styleText('red', 'sluice:') : 'sluice:';
   process.stderr.write(`${mark} ${message}\n`);
-  if (process.env.SLUICE_LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (process.env.SLUICE_LOG_LEVEL === 'debug' && error instanceof Error)
+    process.stderr.write(`${error.stack}\n`);
   process.exitCode = 1;
 }
 

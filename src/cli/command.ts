@@ -7,7 +7,10 @@ export interface Command {
   /** What else there is to know, for `sluice COMMAND --help`. */
   readonly details: string;
   readonly options: Readonly<Record<string, OptionDefinition>>;
-  run(positionals: readonly string[], options: Readonly<Record<string, string | boolean | undefined>>): Promise<void>;
+  run(
+    positionals: readonly string[],
+    options: Readonly<Record<string, string | boolean | undefined>>,
+  ): Promise<void>;
 }
 
 export interface OptionDefinition {

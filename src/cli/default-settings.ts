@@ -1,5 +1,5 @@
 import { withDefaults } from '../lib/json-schema.ts';
-import { settings, type Settings } from '../model/settings.ts';
+import { type Settings, settings } from '../model/settings.ts';
 
 /** The settings where nothing is configured. */
 export function defaultSettings(): Settings {

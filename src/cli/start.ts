@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { styleText } from 'node:util';
 import type { WrittenResource } from '../model/configuration.ts';
+import { ConfigError } from '../model/errors.ts';
 import { parseAddress, type Settings } from '../model/settings.ts';
-import { Gateway } from '../server/gateway.ts';
-import { createConfiguration, loadPlugins } from '../server/gateway.ts';
+import { createConfiguration, Gateway, loadPlugins } from '../server/gateway.ts';
 import { StderrLogger } from '../server/logger.ts';
 import type { FileSource } from '../stores/file/file-source.ts';
 import type { Command } from './command.ts';
@@ -22,13 +22,41 @@ With UPSTREAM (http://host:port or https://host) everything goes there; add --ad
 With --config it serves a declarative file and follows its changes; no database, and no Admin API
 unless the file asks for one.`,
   options: {
-    config: { type: 'string', short: 'c', value: 'FILE', description: 'declarative file: .yaml, .json, .ts or .js' },
-    data: { type: 'string', short: 'd', value: 'DIR', description: 'where configuration and keys are kept (default ./.sluice)' },
-    workers: { type: 'string', short: 'w', value: 'N', description: 'threads that carry traffic (default: one per core)' },
-    listen: { type: 'string', short: 'l', value: 'ADDRESS', description: 'where traffic is accepted (default 127.0.0.1:9080)' },
-    'admin-listen': { type: 'string', value: 'ADDRESS', description: 'where the Admin API is (default 127.0.0.1:9180)' },
+    config: {
+      type: 'string',
+      short: 'c',
+      value: 'FILE',
+      description: 'declarative file: .yaml, .json, .ts or .js',
+    },
+    data: {
+      type: 'string',
+      short: 'd',
+      value: 'DIR',
+      description: 'where configuration and keys are kept (default ./.sluice)',
+    },
+    workers: {
+      type: 'string',
+      short: 'w',
+      value: 'N',
+      description: 'threads that carry traffic (default: one per core)',
+    },
+    listen: {
+      type: 'string',
+      short: 'l',
+      value: 'ADDRESS',
+      description: 'where traffic is accepted (default 127.0.0.1:9080)',
+    },
+    'admin-listen': {
+      type: 'string',
+      value: 'ADDRESS',
+      description: 'where the Admin API is (default 127.0.0.1:9180)',
+    },
     admin: { type: 'boolean', description: 'with UPSTREAM: the Admin API, too' },
-    'access-log': { type: 'string', value: 'PATH', description: "a file, '-' for stdout (default), or 'off'" },
+    'access-log': {
+      type: 'string',
+      value: 'PATH',
+      description: "a file, '-' for stdout (default), or 'off'",
+    },
   },
   async run(positionals, options) {
     const [upstream, ...rest] = positionals;
@@ -37,7 +65,8 @@ unless the file asks for one.`,
       throw new UsageError('UPSTREAM and --config exclude each other; name the Upstream in the file');
     }
     const log = new StderrLogger();
-    if (options.config !== undefined) return startFromFile(path.resolve(String(options.config)), options, log);
+    if (options.config !== undefined)
+      return startFromFile(path.resolve(String(options.config)), options, log);
     const settings = settingsFrom(defaultSettings(), options);
     if (upstream !== undefined && options.admin !== true && options.data === undefined) {
       return startFromUpstream(upstream, settings, log);
@@ -52,7 +81,9 @@ type Options = Readonly<Record<string, string | boolean | undefined>>;
 function settingsFrom(settings: Settings, options: Options): Settings {
   const workers = options.workers === undefined ? settings.workers : Number(options.workers);
   if (!Number.isInteger(workers) || workers < 0 || workers > 127) {
-    throw new UsageError(`--workers must be a number from 1 to 127, or 0 for one per core; got ${options.workers}`);
+    throw new UsageError(
+      `--workers must be a number from 1 to 127, or 0 for one per core; got ${options.workers}`,
+    );
   }
   const listen = options.listen === undefined ? undefined : String(options.listen);
   const adminListen = options['admin-listen'] === undefined ? undefined : String(options['admin-listen']);
@@ -97,10 +128,10 @@ async function startFromStore(
   options: Options,
   log: StderrLogger,
 ): Promise<void> {
-  const [{ openDataDirectory }, { SqliteStore }, { createAdminServer }] = await Promise.all([
+  const [{ openDataDirectory }, { SqliteStore }, { startAdmin }] = await Promise.all([
     import('../server/data-directory.ts'),
     import('../stores/sqlite/sqlite-store.ts'),
-    import('../admin/admin-server.ts'),
+    import('../server/admin-listener.ts'),
   ]);
   const data = await openDataDirectory(path.resolve(String(options.data ?? settings.data_dir)));
   const store = await SqliteStore.open(data.path);
@@ -121,21 +152,26 @@ async function startFromStore(
     configuration.commit(plan.change);
   }
   const gateway = await Gateway.start({ settings, version, log, configuration, pluginFiles });
-  const keys = settings.admin.keys.length > 0 ? settings.admin.keys : [{ name: 'admin', key: data.adminKey.key, role: 'admin' as const }];
-  const admin = await createAdminServer({
+  const keys =
+    settings.admin.keys.length > 0
+      ? settings.admin.keys
+      : [{ name: 'admin', key: data.adminKey.key, role: 'admin' as const }];
+  const admin = await startAdmin(parseAddress(settings.admin.address), {
     configuration,
     store,
     broadcast: (change) => gateway.broadcast(change),
-    plugins,
     keys,
     allow: settings.admin.allow,
-    version,
     log,
   });
-  const address = await admin.listen(parseAddress(settings.admin.address));
-  const adminAt = `${address.address}:${address.port}`;
+  const adminAt = admin.at;
   const keyFile = path.relative(process.cwd(), path.join(data.path, 'admin.key'));
-  const key = process.env.SLUICE_ADMIN_KEY !== undefined ? 'from SLUICE_ADMIN_KEY' : data.adminKey.fresh ? `${data.adminKey.key}  (kept in ${keyFile}, shown this once)` : `in ${keyFile}`;
+  const key =
+    process.env.SLUICE_ADMIN_KEY !== undefined
+      ? 'from SLUICE_ADMIN_KEY'
+      : data.adminKey.fresh
+        ? `${data.adminKey.key}  (kept in ${keyFile}, shown this once)`
+        : `in ${keyFile}`;
   announce(gateway, settings, [
     ['Admin API', `http://${adminAt}/apisix/admin`],
     ['admin key', key],
@@ -168,19 +204,21 @@ async function startFromFile(file: string, options: Options, log: StderrLogger):
   const lines: [string, string][] = [['config', path.relative(process.cwd(), file)]];
   let closeAdmin = async (): Promise<void> => {};
   if (settings.admin.enabled) {
-    const { createAdminServer } = await import('../admin/admin-server.ts');
-    const admin = await createAdminServer({
+    const { startAdmin } = await import('../server/admin-listener.ts');
+    const admin = await startAdmin(parseAddress(settings.admin.address), {
       configuration,
-      store: { write: () => Promise.reject(new Error(`the configuration comes from ${path.basename(file)}; change it there`)) },
+      store: {
+        write: () =>
+          Promise.reject(
+            new ConfigError(`the configuration comes from ${path.basename(file)}; change it there`),
+          ),
+      },
       broadcast: (change) => gateway.broadcast(change),
-      plugins,
       keys: settings.admin.keys,
       allow: settings.admin.allow,
-      version,
       log,
     });
-    const address = await admin.listen(parseAddress(settings.admin.address));
-    lines.push(['Admin API', `http://${address.address}:${address.port}/apisix/admin (to read)`]);
+    lines.push(['Admin API', `http://${admin.at}/apisix/admin (to read)`]);
     closeAdmin = () => admin.close();
   }
   announce(gateway, settings, lines);
@@ -216,10 +254,13 @@ function catchAll(upstream: string): WrittenResource {
   try {
     url = new URL(upstream.includes('://') ? upstream : `http://${upstream}`);
   } catch {
-    throw new UsageError(`UPSTREAM must be like https://api.example.com or http://127.0.0.1:8080; got ${upstream}`);
+    throw new UsageError(
+      `UPSTREAM must be like https://api.example.com or http://127.0.0.1:8080; got ${upstream}`,
+    );
   }
   const scheme = url.protocol.slice(0, -1);
-  if (scheme !== 'http' && scheme !== 'https') throw new UsageError(`UPSTREAM must be http:// or https://; got ${upstream}`);
+  if (scheme !== 'http' && scheme !== 'https')
+    throw new UsageError(`UPSTREAM must be http:// or https://; got ${upstream}`);
   if (url.pathname !== '/' || url.search !== '' || url.username !== '') {
     throw new UsageError(`UPSTREAM is scheme, host and port only, without path or user; got ${upstream}`);
   }
@@ -251,12 +292,16 @@ function reachable(gateway: Gateway, settings: Settings): string {
 function announce(gateway: Gateway, settings: Settings, lines: readonly (readonly [string, string])[]): void {
   const colour = process.stderr.isTTY === true;
   const bold = (text: string) => (colour ? styleText('bold', text) : text);
-  const traffic = settings.listeners.map(({ address }, index) => `http://${parseAddress(address).host}:${gateway.workers.ports[index]}`);
+  const traffic = settings.listeners.map(
+    ({ address }, index) => `http://${parseAddress(address).host}:${gateway.workers.ports[index]}`,
+  );
   const count = gateway.workers.revisions.length;
   const metrics = gateway.telemetry?.metricsAddress;
   const all: (readonly [string, string])[] = [
     ['traffic', `${traffic.join(', ')}  (${count} worker${count === 1 ? '' : 's'})`],
-    ...(metrics === undefined ? [] : [['metrics', `http://${metrics.address}:${metrics.port}/apisix/prometheus/metrics`] as const]),
+    ...(metrics === undefined
+      ? []
+      : [['metrics', `http://${metrics.address}:${metrics.port}/apisix/prometheus/metrics`] as const]),
     ...lines,
   ];
   process.stderr.write(`${bold(`Sluice ${version}`)}\n`);

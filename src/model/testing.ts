@@ -50,7 +50,9 @@ export const fakePlugins = [
     }),
     metadata: Type.Object({ token: Type.Optional(Type.String({ secret: true })) }),
     check: (config: { readonly regex_uri?: readonly string[] }) =>
-      config.regex_uri?.[0] === '^/(' ? `invalid regex_uri(${config.regex_uri.join(', ')})` : undefined,
+      config.regex_uri?.[0] === '^/('
+        ? `invalid regex_uri(${config.regex_uri.join(', ')}): pcre2_compile() failed: missing closing parenthesis in "^/("`
+        : undefined,
     create: () => ({}),
   },
   {

@@ -2,8 +2,8 @@
 // is wanted. Everything that only some need is imported when it is needed.
 
 import { availableParallelism } from 'node:os';
-import { Configuration } from '../model/configuration.ts';
 import type { Change } from '../model/change.ts';
+import { Configuration } from '../model/configuration.ts';
 import { ConfigError } from '../model/errors.ts';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
@@ -38,7 +38,10 @@ export async function loadPlugins(files: readonly string[]): Promise<readonly Pl
 }
 
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
-export async function createConfiguration(plugins: readonly Plugin[], encryptionKey: Uint8Array): Promise<Configuration> {
+export async function createConfiguration(
+  plugins: readonly Plugin[],
+  encryptionKey: Uint8Array,
+): Promise<Configuration> {
   const { Sealing } = await import('../model/sealing.ts');
   return new Configuration({ plugins, sealing: new Sealing(encryptionKey), expression: expressionProblem });
 }

@@ -29,7 +29,9 @@ export class StderrLogger implements Logger {
     const time = new Date().toISOString();
     if (this.#terminal) {
       const rest = Object.entries(fields).filter(([, value]) => value !== undefined && value !== '');
-      const details = rest.map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+      const details = rest.map(
+        ([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+      );
       process.stderr.write(`${styleText(COLOURS[level], level)} ${message}${details.join('')}\n`);
     } else process.stderr.write(`${JSON.stringify({ time, level, message, ...fields })}\n`);
   }

@@ -31,13 +31,23 @@ export class WorkerLog implements Logger {
     this.#line('debug', message, fields);
   }
 
-  #line(level: 'error' | 'warn' | 'info' | 'debug', message: string, fields: Readonly<Record<string, unknown>> | undefined): void {
+  #line(
+    level: 'error' | 'warn' | 'info' | 'debug',
+    message: string,
+    fields: Readonly<Record<string, unknown>> | undefined,
+  ): void {
     const second = Math.floor(performance.now() / 1000);
     if (second !== this.#second) {
       const suppressed = this.#suppressed;
       this.#second = second;
       this.#lines = this.#suppressed = 0;
-      if (suppressed > 0) this.#tell({ type: 'log', level: 'warn', message: `${suppressed} more lines suppressed`, fields: undefined });
+      if (suppressed > 0)
+        this.#tell({
+          type: 'log',
+          level: 'warn',
+          message: `${suppressed} more lines suppressed`,
+          fields: undefined,
+        });
     }
     if (++this.#lines > LINES_PER_SECOND) this.#suppressed++;
     else this.#tell({ type: 'log', level, message, fields });

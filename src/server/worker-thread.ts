@@ -20,9 +20,9 @@ import { monotonic } from '../state/memory/monotonic-clock.ts';
 import { RecordRing, WORKER_GAUGE } from '../state/memory/record-ring.ts';
 import { SharedState } from '../state/memory/shared-state.ts';
 import { balancersOn } from './balancing.ts';
-import { WorkerLog } from './worker-log.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { loadPluginFile } from './plugin-files.ts';
+import { WorkerLog } from './worker-log.ts';
 
 const start = workerData as WorkerStart;
 const port = parentPort!;
@@ -53,7 +53,9 @@ async function run(): Promise<void> {
     withDefaults: (schema, config) => withDefaults(schema, config) as Value,
     // node:tls is loaded when the first TLS Target is configured, not for plain traffic.
     pools: new Pools(() => require('node:tls')),
-    resolver: new Resolver({ lookups: new NetworkLookups({ servers: start.dnsServers.length > 0 ? start.dnsServers : undefined }) }),
+    resolver: new Resolver({
+      lookups: new NetworkLookups({ servers: start.dnsServers.length > 0 ? start.dnsServers : undefined }),
+    }),
     createBalancer: balancersOn(balancerState),
   });
 

@@ -10,7 +10,10 @@ import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
 export interface WorkersOptions {
   readonly count: number;
-  readonly start: Omit<WorkerStart, 'number' | 'incarnation' | 'ring' | 'state' | 'revision' | 'resources' | 'reusePort'>;
+  readonly start: Omit<
+    WorkerStart,
+    'number' | 'incarnation' | 'ring' | 'state' | 'revision' | 'resources' | 'reusePort'
+  >;
   readonly buffers: SharedStateBuffers;
   readonly state: SharedState;
   /** What the workers serve; read whenever one starts. */
@@ -55,7 +58,10 @@ export class Workers {
   /** Every worker serves the current revision. */
   get ready(): boolean {
     const { revision } = this.#options.snapshot;
-    return this.#running.size === this.#options.count && [...this.#running.values()].every((worker) => worker.revision >= revision);
+    return (
+      this.#running.size === this.#options.count &&
+      [...this.#running.values()].every((worker) => worker.revision >= revision)
+    );
   }
 
   get revisions(): readonly { readonly worker: number; readonly revision: number }[] {
@@ -73,7 +79,8 @@ export class Workers {
 
   /** Tells all workers; resolves when they serve it. */
   broadcast(change: Change): Promise<void> {
-    for (const { thread } of this.#running.values()) thread.postMessage({ type: 'change', change } satisfies ToWorker);
+    for (const { thread } of this.#running.values())
+      thread.postMessage({ type: 'change', change } satisfies ToWorker);
     if (this.#allServe(change.revision)) return Promise.resolve();
     return new Promise((resolve) => {
       const entry = {
@@ -127,7 +134,10 @@ export class Workers {
       revision: snapshot.revision,
       resources: snapshot.all(),
     };
-    const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), { name: `worker-${number}`, workerData: data });
+    const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), {
+      name: `worker-${number}`,
+      workerData: data,
+    });
     const running: Running = { number, thread, revision: data.revision, since: performance.now() };
     this.#running.set(number, running);
     return new Promise((resolve, reject) => {
@@ -150,7 +160,9 @@ export class Workers {
             log[message.level](message.message, { worker: number, ...message.fields });
         }
       });
-      thread.on('error', (error: Error) => log.error(`worker ${number} failed: ${error.message}`, { stack: error.stack }));
+      thread.on('error', (error: Error) =>
+        log.error(`worker ${number} failed: ${error.message}`, { stack: error.stack }),
+      );
       thread.on('exit', (code) => {
         state.membership.dismiss(number);
         state.limits.releaseWorker(number);
@@ -188,7 +200,10 @@ export class Workers {
  * Binds once without sharing, because a shared port would silently be split with whoever has it;
  * gives port 0 its number.
  */
-function assertFree(listener: { readonly host: string; readonly port: number }): Promise<{ host: string; port: number }> {
+function assertFree(listener: {
+  readonly host: string;
+  readonly port: number;
+}): Promise<{ host: string; port: number }> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', (error: NodeJS.ErrnoException) =>

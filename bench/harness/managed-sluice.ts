@@ -1,0 +1,75 @@
+// Sluice with its Admin API and its store, started empty, and a client for the Admin API.
+
+import { mkdtempSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type HttpAnswer, HttpSocket } from '../clients/http-socket.ts';
+import { type Bench, freePort } from './bench.ts';
+import type { RunningGateway } from './running-gateway.ts';
+import { spawnSluice } from './sluice.ts';
+
+const ADMIN_KEY = 'a-key-for-benchmarks-only';
+
+export interface ManagedSluice extends RunningGateway {
+  readonly adminPort: number;
+}
+
+/** One worker, an empty data directory, no access log, metrics as they are by default. */
+export async function startManagedSluice(bench: Bench): Promise<ManagedSluice> {
+  const port = await freePort();
+  const adminPort = await freePort();
+  const child = spawnSluice(bench, {
+    args: [
+      ...['--data', mkdtempSync(path.join(bench.folder, 'data-'))],
+      ...['--listen', `127.0.0.1:${port}`, '--admin-listen', `127.0.0.1:${adminPort}`],
+      ...['--workers', '1', '--access-log', 'off'],
+    ],
+    env: { SLUICE_ADMIN_KEY: ADMIN_KEY },
+  });
+  await bench.ready(child, port);
+  await bench.ready(child, adminPort);
+  return { child, port, adminPort };
+}
+
+/** One connection to the Admin API. */
+export class AdminClient {
+  readonly #socket: HttpSocket;
+
+  static async connect({ adminPort }: ManagedSluice): Promise<AdminClient> {
+    return new AdminClient(await HttpSocket.connect(adminPort));
+  }
+
+  private constructor(socket: HttpSocket) {
+    this.#socket = socket;
+  }
+
+  /** Throws unless it is answered with 200 or 201. */
+  async put(resource: string, value: unknown): Promise<HttpAnswer> {
+    const body = JSON.stringify(value);
+    const answer = await this.#socket.send(
+      `PUT /apisix/admin/${resource} HTTP/1.1\r\nHost: bench.test\r\nX-API-KEY: ${ADMIN_KEY}\r\n` +
+        `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    if (answer.status !== 200 && answer.status !== 201) {
+      throw new Error(`PUT ${resource} was answered with ${answer.status}: ${answer.body}`);
+    }
+    return answer;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+/** Resolves when the path is answered with 200. */
+export async function untilServed(port: number, requestPath: string, patienceMs = 5_000): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  const socket = await HttpSocket.connect(port);
+  for (;;) {
+    const { status } = await socket.get(requestPath);
+    if (status === 200) break;
+    if (performance.now() > deadline) throw new Error(`${requestPath} is still answered with ${status}`);
+    await delay(2);
+  }
+  socket.close();
+}

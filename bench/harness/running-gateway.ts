@@ -1,0 +1,7 @@
+import type { Child } from './children.ts';
+
+/** A gateway that accepts requests. */
+export interface RunningGateway {
+  readonly child: Child;
+  readonly port: number;
+}

@@ -1,0 +1,278 @@
+// All that the declarative file says besides resources: how the process itself runs.
+
+import { IpSet } from '../lib/ip-range.ts';
+import { validate, withDefaults } from '../lib/json-schema.ts';
+import { type Schema, type Static, Type } from '../lib/schema.ts';
+
+/** An address to listen on. A `host` is a name or an IP address, an IPv6 one without brackets. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+const LARGEST_PORT = 65_535;
+const ADDRESS = /^(?:(?<host>\[[^[\]]*\]|[^[\]:]*):)?(?<port>[^:[\]]*)$/;
+
+/**
+ * Parses `host:port`, `[IPv6]:port`, `:port` or `port`; without a host it is `defaultHost`. Port 0
+ * takes any free one. Throws an Error whose message names what is wrong.
+ */
+export function parseAddress(text: string, defaultHost = '0.0.0.0'): Address {
+  const wrong = (what: string) => new Error(`invalid address ${JSON.stringify(text)}: ${what}`);
+  if (text.trim() === '') throw wrong('it is empty; write host:port');
+  const parts = ADDRESS.exec(text)?.groups;
+  if (parts === undefined) {
+    throw wrong(
+      text.split(':').length > 2 && !text.includes('[')
+        ? 'an IPv6 address must be in brackets, as in [::1]:9080'
+        : 'write host:port',
+    );
+  }
+  const host = parts.host ?? '';
+  const { port } = parts;
+  if (!/^\d+$/.test(port)) {
+    throw wrong(
+      parts.host === undefined
+        ? 'the port is missing'
+        : port === ''
+          ? 'the port after the colon is missing'
+          : `port ${JSON.stringify(port)} is not a number`,
+    );
+  }
+  if (Number(port) > LARGEST_PORT) throw wrong(`port ${port} is greater than ${LARGEST_PORT}`);
+  return { host: host === '' ? defaultHost : parseHost(host, wrong), port: Number(port) };
+}
+
+function parseHost(host: string, wrong: (what: string) => Error): string {
+  if (host.startsWith('[')) {
+    const address = host.slice(1, -1);
+    if (!address.includes(':') || !isRange(address) || address.includes('/'))
+      throw wrong(`${host} is not an IPv6 address`);
+    return address;
+  }
+  if (!/^[a-zA-Z0-9._-]+$/.test(host))
+    throw wrong(`host ${JSON.stringify(host)} has a character no host has`);
+  if (/^[\d.]+$/.test(host) && (!isRange(host) || host.includes('/')))
+    throw wrong(`${host} is not an IPv4 address`);
+  return host;
+}
+
+function isRange(text: string): boolean {
+  try {
+    new IpSet([text]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const closed = { additionalProperties: false };
+
+/** An object all of whose fields have defaults, so that it may be left out whole. */
+function section<P extends Parameters<typeof Type.Object>[0]>(properties: P, description: string) {
+  // The validator takes a default as it is, without filling in the defaults inside.
+  const byDefault = Object.fromEntries(
+    Object.entries(properties).map(([name, field]) => [name, field.default]),
+  );
+  return Type.Object(properties, { ...closed, description, default: byDefault });
+}
+
+function address(description: string, byDefault: string): Schema<string>;
+function address(description: string): Schema<string>;
+function address(description: string, byDefault?: string): Schema<string> {
+  return Type.String({
+    description: `${description} \`host:port\`, an IPv6 address in brackets.`,
+    minLength: 1,
+    ...(byDefault !== undefined && { default: byDefault }),
+  });
+}
+
+function ranges(description: string, byDefault: readonly string[]): Schema<readonly string[]> {
+  return Type.Array(
+    Type.String({ description: 'An address or a range such as `10.0.0.0/8`.', minLength: 1 }),
+    {
+      description,
+      default: byDefault,
+    },
+  );
+}
+
+function seconds(description: string, byDefault: number): Schema<number> {
+  return Type.Number({ description, default: byDefault, minimum: 0, maximum: 86_400 });
+}
+
+function count(description: string, byDefault: number, minimum = 0): Schema<number> {
+  return Type.Integer({ description, default: byDefault, minimum });
+}
+
+const listener = Type.Object(
+  { address: address('Where traffic is accepted:') },
+  { ...closed, description: 'An address on which traffic is accepted.' },
+);
+
+const adminKey = Type.Object(
+  {
+    name: Type.String({ description: 'A name for people and for logs.', minLength: 1 }),
+    key: Type.String({
+      description: 'The secret that a caller sends in `X-API-KEY`.',
+      minLength: 1,
+      secret: true,
+    }),
+    role: Type.Enum(['admin', 'viewer'], {
+      description: '`admin` may change everything, `viewer` may only read.',
+      default: 'admin',
+    }),
+  },
+  { ...closed, description: 'A key of the Admin API.' },
+);
+
+const admin = section(
+  {
+    enabled: Type.Boolean({ description: 'Whether the Admin API is served.', default: false }),
+    address: address('Where the Admin API listens:', '127.0.0.1:9180'),
+    keys: Type.Array(adminKey, { description: 'Who may use the Admin API.', default: [] }),
+    allow: ranges('The addresses from which the Admin API may be used.', ['127.0.0.0/8', '::1']),
+  },
+  'The Admin API.',
+);
+
+const client = section(
+  {
+    header_timeout: seconds('Seconds in which the head of a request must arrive; 0 for no limit.', 10),
+    body_timeout: seconds('Seconds that may pass between two parts of a request body; 0 for no limit.', 60),
+    keepalive_timeout: seconds('Seconds that an idle connection is kept open; 0 for no limit.', 60),
+    send_timeout: seconds('Seconds in which a client must take more of an answer; 0 for no limit.', 60),
+    keepalive_requests: count('Requests on one connection before it is closed; 0 for no limit.', 1000),
+    max_uri_bytes: count('Bytes of the longest request target.', 8192, 1),
+    max_header_bytes: count('Bytes of the largest request head.', 32_768, 1),
+    max_headers: count('The most header fields of a request.', 100, 1),
+    max_body_bytes: count('Bytes of the largest request body; 0 for no limit.', 0),
+  },
+  'What clients may do, and for how long.',
+);
+
+const accessLog = section(
+  {
+    path: Type.String({ description: 'A file, `-` for stdout, or `off`.', default: '-', minLength: 1 }),
+    redact: Type.Array(
+      Type.String({ description: 'The name of a field or query parameter.', minLength: 1 }),
+      {
+        description: 'Whose values are not to be logged, besides those that never are.',
+        default: [],
+      },
+    ),
+  },
+  'The access log: a line of JSON for every request.',
+);
+
+const metrics = section(
+  {
+    enabled: Type.Boolean({ description: 'Whether metrics are served for Prometheus.', default: true }),
+    address: address('Where metrics are served:', '127.0.0.1:9091'),
+  },
+  'Metrics in the format of Prometheus.',
+);
+
+export const settings = Type.Object(
+  {
+    listeners: Type.Array(listener, {
+      description: 'Where traffic is accepted.',
+      default: [{ address: '127.0.0.1:9080' }],
+      minItems: 1,
+    }),
+    admin,
+    workers: Type.Integer({
+      description: 'Threads that carry traffic; 0 for as many as there are cores.',
+      default: 0,
+      minimum: 0,
+      maximum: 1024,
+    }),
+    trusted_addresses: ranges(
+      'Hops in front of this one whose `X-Forwarded-*` and `X-Real-IP` are believed.',
+      [],
+    ),
+    client,
+    access_log: accessLog,
+    metrics,
+    plugins: Type.Array(Type.String({ description: 'The path of a `.ts` or `.js` file.', minLength: 1 }), {
+      description: 'Files of your own Plugins, relative to the configuration file.',
+      default: [],
+    }),
+    data_dir: Type.String({
+      description: 'The folder for what is kept between starts.',
+      default: '.sluice',
+      minLength: 1,
+    }),
+    resolver: section(
+      {
+        servers: Type.Array(Type.String({ description: 'An IP address, with a port if it is not 53.' }), {
+          description: "DNS servers to ask; the system's when empty.",
+          default: [],
+        }),
+      },
+      'How names of Targets are looked up.',
+    ),
+    shutdown: section(
+      { grace: seconds('Seconds that running requests get to end when the process is stopped.', 30) },
+      'How the process stops.',
+    ),
+    max_collected_bytes: count(
+      'Bytes of the largest body that a Plugin may hold in memory.',
+      16 * 1024 * 1024,
+    ),
+  },
+  { ...closed, description: 'What the declarative file says besides resources.' },
+);
+export type Settings = Static<typeof settings>;
+
+/** What is wrong with settings: the way to the place and why. */
+export interface SettingsError {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** Settings with their defaults, or all that is wrong with them, one error for each top-level field at most. */
+export function checkSettings(
+  written: Readonly<Record<string, unknown>>,
+):
+  | { readonly settings: Settings; readonly errors: readonly [] }
+  | { readonly errors: readonly SettingsError[] } {
+  const errors: SettingsError[] = [];
+  for (const [name, value] of Object.entries(written)) {
+    const wrong = validate(settings, { [name]: value });
+    if (wrong !== undefined) errors.push({ path: wrong.path, message: wrong.message });
+  }
+  if (errors.length > 0) return { errors };
+  const complete = withDefaults(settings, written);
+  errors.push(...wrongTexts(complete));
+  return errors.length > 0 ? { errors } : { settings: complete, errors: [] };
+}
+
+/** The settings of a file that says none. */
+export function defaultSettings(): Settings {
+  return withDefaults(settings, {});
+}
+
+/** Addresses and ranges, which a schema can't check. */
+function wrongTexts({ listeners, admin, metrics, trusted_addresses }: Settings): SettingsError[] {
+  const errors: SettingsError[] = [];
+  const attempt = (path: SettingsError['path'], parse: () => unknown) => {
+    try {
+      parse();
+    } catch (error) {
+      errors.push({ path, message: error instanceof Error ? error.message : String(error) });
+    }
+  };
+  listeners.forEach(({ address }, index) => {
+    attempt(['listeners', index, 'address'], () => parseAddress(address));
+  });
+  attempt(['admin', 'address'], () => parseAddress(admin.address));
+  attempt(['metrics', 'address'], () => parseAddress(metrics.address));
+  admin.allow.forEach((range, index) => {
+    attempt(['admin', 'allow', index], () => new IpSet([range]));
+  });
+  trusted_addresses.forEach((range, index) => {
+    attempt(['trusted_addresses', index], () => new IpSet([range]));
+  });
+  return errors;
+}

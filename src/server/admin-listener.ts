@@ -1,0 +1,34 @@
+import type { AddressInfo } from 'node:net';
+import { type AdminServer, type AdminServerOptions, createAdminServer } from '../admin/admin-server.ts';
+
+/** An Admin API that listens. */
+export interface AdminListener {
+  /** `host:port`, with the port that was chosen for 0. */
+  readonly at: string;
+  readonly admin: AdminServer;
+  close(): Promise<void>;
+}
+
+/** Starts the Admin API on an address; rejects with what to do when it can't. */
+export function startAdmin(
+  address: { host: string; port: number },
+  options: AdminServerOptions,
+): Promise<AdminListener> {
+  const admin = createAdminServer(options);
+  return new Promise((resolve, reject) => {
+    admin.server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        new Error(
+          error.code === 'EADDRINUSE'
+            ? `the Admin API's address ${address.host}:${address.port} is in use by another program; choose another with --admin-listen`
+            : `the Admin API can't listen on ${address.host}:${address.port}: ${error.message}`,
+        ),
+      ),
+    );
+    admin.server.listen(address.port, address.host, () => {
+      const { port, address: host, family } = admin.server.address() as AddressInfo;
+      const at = `${family === 'IPv6' ? `[${host}]` : host}:${port}`;
+      resolve({ at, admin, close: () => admin.close() });
+    });
+  });
+}

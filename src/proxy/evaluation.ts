@@ -42,6 +42,8 @@ export interface EvaluationInputs {
   readonly seed: number;
   readonly limits: EvaluationLimits;
   readonly trusted: TrustedHops | undefined;
+  /** Of the listeners: the one that the URL names, else the first. */
+  readonly ports: readonly number[];
 }
 
 /** Candidates that are shown; the rest is counted. */
@@ -84,7 +86,9 @@ export class Evaluation extends Decider implements ExchangeHost {
   readonly #ended = Promise.withResolvers<void>();
   readonly #candidates: ExplainedCandidate[] = [];
   #moreCandidates = 0;
-  /** The head was taken and its Route looked for. */
+  /** The head was accepted. */
+  #parsed = false;
+  /** Its Route was looked for. */
   #matched = false;
   #route: RouteEntry | undefined;
   #forward: ForwardVerdict | undefined;
@@ -98,7 +102,8 @@ export class Evaluation extends Decider implements ExchangeHost {
     this.#inputs = inputs;
     this.#bytes = bytes;
     this.#scheme = scheme;
-    this.#port = port;
+    const named = port ?? (scheme === 'https' ? 443 : 80);
+    this.#port = inputs.ports.includes(named) ? named : (inputs.ports[0] ?? named);
     this.maxCollectedBytes = inputs.limits.maxCollectedBytes;
     this.#exchange = new EvaluatedExchange(this, inputs);
     this.#exchange.begin(null);
@@ -129,6 +134,7 @@ export class Evaluation extends Decider implements ExchangeHost {
     const size = Math.max(head.contentLength, bytes.length - head.length);
     if (limits.maxBodyBytes > 0 && size > limits.maxBodyBytes)
       return exchange.onRefused(Refusal.BodyTooLarge);
+    this.#parsed = true;
     exchange.onRequest(bytes, head.length, bytes.length, true);
   }
 
@@ -210,8 +216,8 @@ export class Evaluation extends Decider implements ExchangeHost {
 
   explain(): Omit<Explanation, 'counters' | 'log'> {
     const exchange = this.#exchange;
-    const { request, requestHead: head, consumer } = exchange;
-    const parsed = this.#matched || head.length > 0;
+    const { request, consumer } = exchange;
+    const parsed = this.#parsed;
     const pipeline = this.#pipeline();
     const second = pipeline && this.#second(pipeline);
     return {

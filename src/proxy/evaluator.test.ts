@@ -121,6 +121,7 @@ function evaluator(resources: Readonly<Partial<Record<Kind, Readonly<Record<stri
     withDefaults: (schema, config) => withDefaults(schema, config) as Value,
     limits: { maxTarget: 200, maxFields: 20, maxHeadBytes: 8192, maxBodyBytes: 100, maxCollectedBytes: 100 },
     trusted: { has: (address) => address === '10.0.0.1' },
+    ports: [9080, 81],
     clock: { now: () => 1_700_000_000_000, monotonic: () => 5_000 },
     createLimits: () => new NaiveLimits({ now: () => 0, monotonic: () => 0 }),
     counters: 'empty',
@@ -448,6 +449,12 @@ for (const [what, request, status, reason] of [
     assert.deepEqual(chain, []);
   });
 }
+
+test('names the first listener where the URL names none', async () => {
+  const one = evaluator({ routes: { r: { uri: '/*', upstream } } });
+  const { verdict } = await forward(one, { url: 'http://h:8443/' });
+  assert.equal(Object.fromEntries(verdict.headers)['X-Forwarded-Port'], '9080');
+});
 
 test('carries a body of a length', async () => {
   const one = evaluator({ routes: { r: { uri: '/*', upstream } } });

@@ -29,6 +29,8 @@ export interface EvaluatorOptions {
   readonly withDefaults: RuntimeSurroundings['withDefaults'];
   readonly limits: EvaluationLimits;
   readonly trusted: TrustedHops | undefined;
+  /** Of the listeners: the one that a URL names, else the first. */
+  readonly ports: readonly number[];
   readonly clock: Clock;
   /** Limits for one evaluation: they start from what `counters` says and count for it alone. */
   createLimits(clock: Clock): Limits;
@@ -114,14 +116,14 @@ export class Evaluator {
     request: EvaluationRequest,
     { now = this.#options.clock.now(), seed = 0 }: EvaluateOptions,
   ): Promise<Explanation> {
-    const { clock, limits, trusted, counters } = this.#options;
+    const { clock, limits, trusted, ports, counters } = this.#options;
     const monotonic = clock.monotonic() + now - clock.now();
     this.#clock = { now: () => now, monotonic: () => monotonic };
     this.#random = seededRandom(seed);
     this.#turn = seed >>> 0;
     this.#limits = this.#options.createLimits(this.#clock);
     this.#log.length = 0;
-    const evaluation = new Evaluation(this.runtime, request, { now, seed, limits, trusted });
+    const evaluation = new Evaluation(this.runtime, request, { now, seed, limits, trusted, ports });
     await evaluation.run();
     const { revision, ...rest } = evaluation.explain();
     return { revision, counters, ...rest, log: [...this.#log] };

@@ -5,8 +5,8 @@ export interface RequestBytes {
   /** Head and body. */
   readonly bytes: Buffer;
   readonly scheme: 'http' | 'https';
-  /** Where the client would have connected to. */
-  readonly port: number;
+  /** The port that the URL names. */
+  readonly port: number | undefined;
 }
 
 /**
@@ -27,8 +27,12 @@ export function requestBytes(request: EvaluationRequest): RequestBytes {
     if (/[\r\n]/.test(line)) throw new TypeError(`a line break in ${JSON.stringify(line)}`);
   }
   const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
-  const port = Number(/:(\d+)$/.exec(authority)?.[1] ?? (scheme === 'https' ? 443 : 80));
-  return { bytes: body === undefined ? head : Buffer.concat([head, body]), scheme, port };
+  const port = /:(\d+)$/.exec(authority)?.[1];
+  return {
+    bytes: body === undefined ? head : Buffer.concat([head, body]),
+    scheme,
+    port: port === undefined ? undefined : Number(port),
+  };
 }
 
 /** Not by `new URL`, which would resolve the very dots and escapes that one wants explained. */

@@ -2,13 +2,19 @@ import { BalancerState } from '../balancers/balancer-state.ts';
 import { IpSet } from '../lib/ip-range.ts';
 import { withDefaults } from '../lib/json-schema.ts';
 import type { Value } from '../model/resource.ts';
-import type { Settings } from '../model/settings.ts';
+import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import { Evaluator } from '../proxy/evaluator.ts';
 import { monotonic } from '../state/memory/monotonic-clock.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
 import { balancersOn } from './balancing.ts';
+
+/** What an Evaluator needs to know of how the gateway runs. */
+export type EvaluatorSettings = Pick<
+  Settings,
+  'client' | 'trusted_addresses' | 'max_collected_bytes' | 'listeners'
+>;
 
 /**
  * An Evaluator with this process's Plugins and Balancers. With `state` it looks at the counters that
@@ -17,7 +23,7 @@ import { balancersOn } from './balancing.ts';
 export function createEvaluator(
   snapshot: Snapshot,
   plugins: readonly Plugin[],
-  settings: Pick<Settings, 'client' | 'trusted_addresses' | 'max_collected_bytes'>,
+  settings: EvaluatorSettings,
   state?: SharedState,
 ): Evaluator {
   const { client, trusted_addresses: trusted } = settings;
@@ -33,6 +39,7 @@ export function createEvaluator(
       maxBodyBytes: client.max_body_bytes,
       maxCollectedBytes: settings.max_collected_bytes,
     },
+    ports: settings.listeners.map(({ address }) => parseAddress(address).port).filter((port) => port > 0),
     trusted: trusted.length > 0 ? new IpSet(trusted) : undefined,
     clock: { now: Date.now, monotonic },
     createLimits: (clock) => counters.peek(() => clock.monotonic()),

@@ -410,7 +410,7 @@ export class Exchange
 
   #start(): void {
     this.#started = now();
-    if (this.connection !== null) this.host.admit(this);
+    this.host.admit(this);
   }
 
   /** For a request whose head never was complete: it has an end, and so a record, all the same. */

@@ -156,8 +156,7 @@ export class Forwarding {
     this.#forwardingStarted = exchange.started;
     const target = upstream.pick(exchange, this.#tried);
     if (target !== undefined) this.#attempt(target);
-    else
-      exchange.reply({ status: upstream.noTargetStatus, headers: [], body: undefined, reason: 'no_target' });
+    else exchange.reply(upstream.noTarget);
   }
 
   #attempt(target: Target): void {

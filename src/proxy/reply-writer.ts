@@ -73,7 +73,9 @@ function send(exchange: Exchange, body: Uint8Array): void {
   const { connection, response } = exchange;
   const { status } = response;
   if (connection === null) {
-    exchange.finish(); // evaluated only
+    // Evaluated only: what would have been sent stays with the Exchange.
+    response.replacement = body;
+    exchange.finish();
     return;
   }
   exchange.responding.begun = true;

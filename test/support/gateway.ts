@@ -112,7 +112,6 @@ export class Gateway {
       random: Math.random,
       delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
       withDefaults: (_schema, config) => config as Value,
-      addressSet: (addresses) => new Set(addresses),
       createBalancer: (_value, _options, targets) => ({
         pick: (_subject, tried) => targets.find((target) => !tried.includes(target)),
       }),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { createConfiguration, loadPlugins } from '../server/gateway.ts';
+import { formatError } from '../stores/file/file-error.ts';
 import type { Command } from './command.ts';
 import { explainErrors } from './file-errors.ts';
 import { UsageError } from './usage-error.ts';
@@ -19,13 +20,17 @@ export const check: Command = {
     const source = await FileSource.load(full);
     const { errors, settings, resources, locate } = source.current;
     source.close();
-    explainErrors(full, errors);
+    explainErrors(full, errors.map(formatError));
     const plugins = await loadPlugins(
       settings.plugins.map((plugin) => path.resolve(path.dirname(full), plugin)),
     );
     const configuration = await createConfiguration(plugins, randomBytes(32));
     const replaced = configuration.replace(resources);
-    if (!replaced.ok) explainErrors(full, locate(replaced.errors));
+    if (!replaced.ok)
+      explainErrors(
+        full,
+        replaced.errors.map((error) => formatError(locate(error))),
+      );
     process.stdout.write(
       `${file} is fine: ${resources.length} resource${resources.length === 1 ? '' : 's'}.\n`,
     );

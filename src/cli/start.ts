@@ -6,6 +6,7 @@ import { ConfigError } from '../model/errors.ts';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import { createConfiguration, Gateway, loadPlugins } from '../server/gateway.ts';
 import { StderrLogger } from '../server/logger.ts';
+import { formatError } from '../stores/file/file-error.ts';
 import type { FileSource } from '../stores/file/file-source.ts';
 import type { Command } from './command.ts';
 import { defaultSettings } from './default-settings.ts';
@@ -192,13 +193,18 @@ async function startFromStore(
 async function startFromFile(file: string, options: Options, log: StderrLogger): Promise<void> {
   const { FileSource } = await import('../stores/file/file-source.ts');
   const source: FileSource = await FileSource.load(file);
-  explainErrors(file, source.current.errors);
+  const { errors, resources, locate } = source.current;
+  explainErrors(file, errors.map(formatError));
   const settings = settingsFrom(source.current.settings, options);
   const pluginFiles = settings.plugins.map((plugin) => path.resolve(path.dirname(file), plugin));
   const plugins = await loadPlugins(pluginFiles);
   const configuration = await createConfiguration(plugins, randomBytes(32));
-  const replaced = configuration.replace(source.current.resources);
-  if (!replaced.ok) explainErrors(file, source.current.locate(replaced.errors));
+  const replaced = configuration.replace(resources);
+  if (!replaced.ok)
+    explainErrors(
+      file,
+      replaced.errors.map((error) => formatError(locate(error))),
+    );
   else configuration.commit(replaced.change);
   const gateway = await Gateway.start({ settings, version, log, configuration, pluginFiles });
   const lines: [string, string][] = [['config', path.relative(process.cwd(), file)]];
@@ -226,9 +232,10 @@ async function startFromFile(file: string, options: Options, log: StderrLogger):
   const reload = async (): Promise<void> => {
     const { errors, resources, locate } = source.current;
     const next = errors.length > 0 ? undefined : configuration.replace(resources);
-    const problems = errors.length > 0 ? errors : next?.ok === false ? locate(next.errors) : [];
+    const problems = next?.ok === false ? next.errors.map(locate) : errors;
     if (problems.length > 0) {
-      for (const problem of problems) log.error(`configuration refused, the old one stays: ${problem}`);
+      for (const problem of problems)
+        log.error(`configuration refused, the old one stays: ${formatError(problem)}`);
       return;
     }
     if (!next?.ok || next.change.revision === configuration.revision) return;

@@ -56,6 +56,10 @@ defineConfig({
 /** Lists that are computed have ids that nobody knows. */
 const computed = ['a', 'b'].map((id) => ({ id, nodes: { 'a:80': 1 } }));
 defineConfig({ upstreams: computed, routes: [{ id: 'a', uri: '/a', upstream_id: 'anything' }] });
+defineConfig({
+  upstreams: [...computed, { id: 'last', nodes: {} }],
+  routes: ['x', 'y'].map((id) => ({ id, uri: `/${id}`, upstream_id: id })),
+});
 
 /** A part may be written by itself. */
 const routes: Config['routes'] = [{ id: 'a', uri: '/a', upstream_id: 'unknown here' }];

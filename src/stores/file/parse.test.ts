@@ -339,7 +339,7 @@ test('any JSON that is a configuration is read as JSON.parse reads it, and broke
   );
 });
 
-test('no text makes it throw', () => {
+test('no text makes it throw, and each error is one line with a place', () => {
   const pieces = fc.constantFrom(
     'a',
     ':',
@@ -367,7 +367,7 @@ test('no text makes it throw', () => {
   fc.assert(
     fc.property(fc.array(pieces, { maxLength: 12 }), fc.boolean(), (parts, json) => {
       const { errors } = parseText(json ? 'x.json' : 'x.yaml', parts.join(''), { environment: {} });
-      assert.ok(errors.length > 0);
+      for (const error of errors) assert.match(formatError(error), /^x\.(?:json|yaml):\d+:\d+: .+$/);
     }),
     { numRuns: 300 },
   );

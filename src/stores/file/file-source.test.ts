@@ -64,14 +64,14 @@ async function watching(file: string, options?: FileSourceOptions) {
 
 describe('a file', () => {
   test('is loaded', async () => {
-    const { current: content } = await load(write('sluice.yaml', routes('a', 'b')));
+    const { content } = await load(write('sluice.yaml', routes('a', 'b')));
     assert.deepEqual(content.errors, []);
     assert.deepEqual(idsOf(content), ['a', 'b']);
   });
 
   test('that is absent is an error with its name', async () => {
     const file = path.join(folder, 'none.yaml');
-    const { current: content } = await load(file);
+    const { content } = await load(file);
     assert.equal(content.errors.length, 1);
     assert.match(formatError(content.errors[0]), /^\/.*none\.yaml: the file can't be read: ENOENT/);
   });
@@ -82,7 +82,7 @@ describe('a file', () => {
     writeFileSync(file, routes('a', 'b'));
     const content = await next();
     assert.deepEqual(idsOf(content), ['a', 'b']);
-    assert.equal(source.current, content);
+    assert.equal(source.content, content);
   });
 
   test('is told of when another takes its place, as editors do', async () => {
@@ -104,7 +104,7 @@ describe('a file', () => {
     const file = path.join(folder, 'sluice.yaml');
     symlinkSync(path.join('..data', 'sluice.yaml'), file);
     const { source, next } = await watching(file);
-    assert.deepEqual(idsOf(source.current), ['one']);
+    assert.deepEqual(idsOf(source.content), ['one']);
     symlinkSync('..two', path.join(folder, '..data_tmp'));
     renameSync(path.join(folder, '..data_tmp'), path.join(folder, '..data'));
     assert.deepEqual(idsOf(await next()), ['two']);
@@ -129,7 +129,7 @@ describe('a file', () => {
     assert.deepEqual(told, []);
     writeFileSync(file, routes('b'));
     assert.deepEqual(idsOf(await next()), ['b']);
-    assert.deepEqual(source.current.positionOf(['routes', 0]), { line: 2, column: 5 });
+    assert.deepEqual(source.content.positionOf(['routes', 0]), { line: 2, column: 5 });
   });
 
   test('is read again when it is wrong, then told of as it is', async () => {
@@ -201,7 +201,7 @@ describe('a module', () => {
        import { uri } from './routes.ts';
        export default defineConfig({ workers: 2, routes: [{ id: 'a', uri, upstream: { nodes: {} } }] });`,
     );
-    const { current: content } = await load(file);
+    const { content } = await load(file);
     assert.deepEqual(content.errors, []);
     assert.equal(content.settings.workers, 2);
     assert.deepEqual(content.resources[0].value, { id: 'a', uri: '/a', upstream: { nodes: {} } });
@@ -209,9 +209,9 @@ describe('a module', () => {
 
   test('may be JavaScript of either kind', async () => {
     const modern = await load(write('a.mjs', `export default { routes: [{ id: 'a' }] };`));
-    assert.deepEqual(idsOf(modern.current), ['a']);
+    assert.deepEqual(idsOf(modern.content), ['a']);
     const common = await load(write('b.cjs', `module.exports = { routes: [{ id: 'b' }] };`));
-    assert.deepEqual(idsOf(common.current), ['b']);
+    assert.deepEqual(idsOf(common.content), ['b']);
   });
 
   test('is told of when it or an import of an import is changed', async () => {
@@ -222,7 +222,7 @@ describe('a module', () => {
       `import { id } from './middle.ts';\nexport default { routes: [{ id }] };`,
     );
     const { source, next } = await watching(file);
-    assert.deepEqual(idsOf(source.current), ['a']);
+    assert.deepEqual(idsOf(source.content), ['a']);
     write('deep.ts', `export const id: string = 'other';`);
     assert.deepEqual(idsOf(await next()), ['other']);
     write('sluice.ts', `export default { routes: [{ id: 'alone' }] };`);
@@ -234,7 +234,7 @@ describe('a module', () => {
     const file = write('sluice.ts', `import './part.ts';\nexport default { routes: [{ id: 'a' }] };`);
     const { source, next } = await watching(file);
     assert.match(
-      formatError(source.current.errors[0]),
+      formatError(source.content.errors[0]),
       /sluice\.ts: the module can't be loaded: not today \(.*part\.ts:1\)$/,
     );
     write('part.ts', `export const fine = true;`);
@@ -265,7 +265,7 @@ describe('a module', () => {
   };
   for (const [name, [text, error]] of Object.entries(refusals)) {
     test(`${name} is refused`, async () => {
-      const { current: content } = await load(write('sluice.ts', text));
+      const { content } = await load(write('sluice.ts', text));
       assert.equal(content.errors.length, 1);
       assert.match(formatError(content.errors[0]), error);
       assert.deepEqual(content.resources, []);
@@ -275,6 +275,6 @@ describe('a module', () => {
   test('that leaves timers running does not keep them', async () => {
     const file = write('sluice.ts', `setInterval(() => {}, 10);\nexport default { routes: [{ id: 'a' }] };`);
     const source = await load(file);
-    assert.deepEqual(idsOf(source.current), ['a']);
+    assert.deepEqual(idsOf(source.content), ['a']);
   });
 });

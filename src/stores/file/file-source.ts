@@ -63,7 +63,7 @@ export class FileSource {
     this.#content = refusedFile(file, []);
   }
 
-  /** Reads and parses the file. Never rejects: what is wrong, also an absent file, is in `current.errors`. */
+  /** Reads and parses the file. Never rejects: what is wrong, also an absent file, is in `content.errors`. */
   static async load(file: string, options: FileSourceOptions = {}): Promise<FileSource> {
     const source = new FileSource(file, options);
     await source.#read();
@@ -71,7 +71,7 @@ export class FileSource {
   }
 
   /** The file as last read. */
-  get current(): ConfigFile {
+  get content(): ConfigFile {
     return this.#content;
   }
 

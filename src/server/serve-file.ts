@@ -61,7 +61,10 @@ export async function serveFile(
 }
 
 async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {
-  const { startAdmin } = await import('./admin-listener.ts');
+  const [{ startAdmin }, { explainEndpoint }] = await Promise.all([
+    import('./admin-listener.ts'),
+    import('../admin/explain-endpoint.ts'),
+  ]);
   const { address, keys, allow } = settings.admin;
   if (keys.length === 0) throw new ConfigError(`${file}: admin.enabled wants admin.keys: who may ask?`);
   return startAdmin(parseAddress(address), {
@@ -73,6 +76,7 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
         ),
     },
     broadcast: (change) => gateway.broadcast(change),
+    extensions: { explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })) },
     keys,
     allow,
     log,

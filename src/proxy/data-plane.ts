@@ -104,8 +104,9 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   // For Exchanges.
 
   admit(exchange: Exchange): void {
-    const { request } = exchange;
-    const { transport } = exchange.connection!;
+    const { request, connection } = exchange;
+    if (connection === null) return; // gone before its head was complete
+    const { transport } = connection;
     request.peerAddress = request.clientAddress = plainAddress(transport.remoteAddress);
     request.clientPort = transport.remotePort;
     request.scheme = 'http';

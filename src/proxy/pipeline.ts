@@ -46,11 +46,6 @@ export interface SecondHalf {
   readonly preferName: boolean;
 }
 
-/** What is left of a second half for an Exchange that has failed: its log, since whoever entered must leave. */
-export function onlyLog(second: SecondHalf | null): SecondHalf | null {
-  return second && { ...second, steps: null, beforeProxy: null, responseHeaders: null, responseBody: null };
-}
-
 export interface Pipeline {
   readonly first: readonly Step[] | null;
   /** An auth Plugin is bound: nobody unknown gets past the first half. */

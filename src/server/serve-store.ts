@@ -7,6 +7,7 @@ import { startAdmin } from './admin-listener.ts';
 import { announce, shown } from './announce.ts';
 import { openDataDirectory } from './data-directory.ts';
 import { createConfiguration, Gateway, loadPlugins } from './gateway.ts';
+import { watchPluginFiles } from './plugin-watcher.ts';
 import { catchAll } from './serve-upstream.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 
@@ -69,8 +70,10 @@ export async function serveStore(
       `curl -i http://${admin.at}/apisix/admin/routes/hello -H "X-API-KEY: ${keyText}" -X PUT -d '{"uri": "/*", "upstream": {"nodes": {"127.0.0.1:8080": 1}}}'`,
     ],
   ]);
+  const stopWatching = watchPluginFiles(settings.plugins, gateway, log);
   process.on('SIGHUP', () => void gateway.telemetry?.reopen());
   stopOnSignals(log, async () => {
+    stopWatching();
     await admin.close();
     await gateway.stop();
     await store.close();

@@ -14,12 +14,19 @@ export async function serveUpstream(
   version: string,
   log: Logger,
 ): Promise<void> {
-  const plugins = await loadPlugins([]);
+  const plugins = await loadPlugins(settings.plugins);
   const configuration = await createConfiguration(plugins, randomBytes(32));
   const replaced = configuration.replace([catchAll(upstream)]);
   if (!replaced.ok) throw new ConfigError(replaced.errors[0].message);
   configuration.commit(replaced.change);
-  const gateway = await Gateway.start({ settings, version, log, configuration, plugins, pluginFiles: [] });
+  const gateway = await Gateway.start({
+    settings,
+    version,
+    log,
+    configuration,
+    plugins,
+    pluginFiles: settings.plugins,
+  });
   announce(version, gateway, settings, [
     ['upstream', upstream],
     ['try', `curl -i http://${reachable(gateway, settings)}/`],

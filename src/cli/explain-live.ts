@@ -9,7 +9,7 @@ const KEY_FILE = '.sluice/admin.key';
 
 export async function explainByAdmin(
   admin: string,
-  key: string | boolean | undefined,
+  key: string | undefined,
   { headers = [], ...request }: EvaluationRequest & EvaluateOptions,
 ): Promise<Explanation> {
   const url = endpoint(admin);
@@ -48,8 +48,8 @@ function endpoint(admin: string): URL {
   }
 }
 
-function keyFrom(given: string | boolean | undefined): string {
-  const key = typeof given === 'string' ? given : (process.env.SLUICE_ADMIN_KEY ?? '');
+function keyFrom(given: string | undefined): string {
+  const key = given ?? process.env.SLUICE_ADMIN_KEY ?? '';
   if (key !== '') return key;
   try {
     return readFileSync(KEY_FILE, 'utf8').trim();

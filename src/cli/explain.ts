@@ -78,10 +78,14 @@ async function explainBy(
     return explain(String(options[source]), request, inputs);
   }
   const { explainByAdmin } = await import('./explain-live.ts');
-  return explainByAdmin(String(options.admin ?? 'http://127.0.0.1:9180'), options.key, {
-    ...request,
-    ...inputs,
-  });
+  return explainByAdmin(
+    String(options.admin ?? 'http://127.0.0.1:9180'),
+    typeof options.key === 'string' ? options.key : undefined,
+    {
+      ...request,
+      ...inputs,
+    },
+  );
 }
 
 function requestFrom(positionals: readonly string[], options: Options): EvaluationRequest {
@@ -91,7 +95,7 @@ function requestFrom(positionals: readonly string[], options: Options): Evaluati
   const { client, body } = options;
   if (client !== undefined && isIP(String(client)) === 0)
     throw new UsageError(`--client wants an IP address; got ${client}`);
-  const fields = (options.header ?? []) as unknown as readonly string[];
+  const fields = (options.header ?? []) as readonly string[];
   return {
     method,
     url,

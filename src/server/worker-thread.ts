@@ -82,7 +82,13 @@ async function run(): Promise<void> {
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
       case 'change':
-        runtime.apply(message.change);
+        try {
+          runtime.apply(message.change);
+        } catch (error) {
+          // Half a configuration must not serve: whoever replaces this worker begins with a whole one.
+          log.error(`revision ${message.change.revision} can't be applied: ${String(error)}`);
+          process.exit(1);
+        }
         tell({ type: 'applied', revision: runtime.revision });
         return;
       case 'reload-plugin':
@@ -134,13 +140,21 @@ async function reloadPlugin(runtime: Runtime, file: string, version: number): Pr
 
 const NO_SINK: ExchangeEndSink = { write() {} };
 
-// A Plugin's stray rejection or timer must not take the worker down with everybody's connections.
-process.on('uncaughtException', (error) => log.error(`uncaught: ${error.message}`, { stack: error.stack }));
-process.on('unhandledRejection', (reason) =>
-  log.error(`unhandled rejection: ${reason instanceof Error ? reason.message : String(reason)}`, {
-    stack: reason instanceof Error ? reason.stack : undefined,
-  }),
-);
+/** So many strays in a minute, and the worker is no longer believed to be sound. */
+const MAX_STRAYS = 100;
+let strays = 0;
+setInterval(() => {
+  strays = 0;
+}, 60_000).unref();
+
+/** A Plugin's stray rejection or timer must not take everybody's connections down with it. */
+function onStray(kind: string, reason: unknown): void {
+  const { message, stack } = reason instanceof Error ? reason : { message: String(reason), stack: undefined };
+  log.error(`${kind}: ${message}`, { stack });
+  if (++strays >= MAX_STRAYS) process.exit(1);
+}
+process.on('uncaughtException', (error) => onStray('uncaught exception', error));
+process.on('unhandledRejection', (reason) => onStray('unhandled rejection', reason));
 
 run().catch((error: Error) => {
   tell({ type: 'failed', message: error.message });

@@ -61,7 +61,10 @@ export async function serveFile(
 }
 
 async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {
-  const { startAdmin } = await import('./admin-listener.ts');
+  const [{ startAdmin }, { explainEndpoint }] = await Promise.all([
+    import('./admin-listener.ts'),
+    import('../admin/explain-endpoint.ts'),
+  ]);
   const { address, keys: written, allow } = settings.admin;
   const fromEnvironment = process.env.SLUICE_ADMIN_KEY;
   const keys =
@@ -80,6 +83,7 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
         ),
     },
     broadcast: (change) => gateway.broadcast(change),
+    extensions: { explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })) },
     keys,
     allow,
     log,

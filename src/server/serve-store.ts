@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { explainEndpoint } from '../admin/explain-endpoint.ts';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { SqliteStore } from '../stores/sqlite/sqlite-store.ts';
@@ -47,6 +48,7 @@ export async function serveStore(
     configuration,
     store,
     broadcast: (change) => gateway.broadcast(change),
+    extensions: { explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })) },
     keys: configured.length > 0 ? configured : [{ name: 'admin', key: data.adminKey.key, role: 'admin' }],
     allow,
     log,

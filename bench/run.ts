@@ -40,6 +40,8 @@ const pace = values.quick ? QUICK_PACE : FULL_PACE;
 // `--only one two` is meant as `--only one --only two`.
 const wanted = [...values.only, ...positionals];
 
+const PROFILE_PACE = { warmUpSeconds: 2, rounds: 1, secondsPerRun: 5 };
+
 function caseNamed(name: string): BenchCase {
   const found = cases.find((one) => one.name === name);
   if (found !== undefined) return found;
@@ -112,16 +114,13 @@ async function profile(bench: Bench, name: string, folder: string): Promise<void
     contenders: [contender],
     comparisons: [],
   };
-  const result = await measureLoadCase(
-    bench,
-    alone,
-    { warmUpSeconds: 2, rounds: 1, secondsPerRun: 5 },
-    (what) => console.error(what),
-  );
+  const result = await measureLoadCase(bench, alone, PROFILE_PACE, (what) => console.error(what));
   console.log(
     `${one.title}, ${contender.name}: ${result.contenders[0].median.cpuMicrosecondsPerRequest.toFixed(1)} µs of CPU per request (under the profiler)`,
   );
-  for (const thread of readProfiles(folder).filter(({ busyMilliseconds }) => busyMilliseconds > 100)) {
+  for (const thread of readProfiles(folder, PROFILE_PACE.secondsPerRun).filter(
+    ({ busyMilliseconds }) => busyMilliseconds > 100,
+  )) {
     console.log(
       `\nA thread busy for ${(thread.busyMilliseconds / 1000).toFixed(1)} s, self time:\n${profileText(thread)}`,
     );

@@ -180,8 +180,13 @@ function parseTarget(target: string): { segments: string[]; query: URLSearchPara
   const path = mark === -1 ? local : local.slice(0, mark);
   const query = new URLSearchParams(mark === -1 ? '' : local.slice(mark + 1));
   try {
-    const segments = path.split('/').filter((segment) => segment !== '');
-    return { segments: segments.map(decodeURIComponent), query };
+    // Decoded first, as nginx does: an id can't smuggle in a slash.
+    return {
+      segments: decodeURIComponent(path)
+        .split('/')
+        .filter((segment) => segment !== ''),
+      query,
+    };
   } catch {
     return undefined;
   }

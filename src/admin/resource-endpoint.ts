@@ -2,7 +2,7 @@ import type { Configuration } from '../model/configuration.ts';
 import { type Failure, KEY_NOT_FOUND, refuse } from '../model/failure.ts';
 import type { Answer, Operation } from '../model/operation.ts';
 import type { Kind, Resource } from '../model/resource.ts';
-import type { AdminReply } from './admin-reply.ts';
+import { type AdminReply, errorReply } from './admin-reply.ts';
 import { list } from './listing.ts';
 import type { Writer } from './writer.ts';
 
@@ -48,6 +48,8 @@ export async function answerResource(
   request: ResourceRequest,
 ): Promise<AdminReply> {
   const { method, path, query } = request;
+  // Only PATCH reaches inside a resource; APISIX would do the rest to the whole of it.
+  if (path.subPath !== '' && method !== 'PATCH') return { ...errorReply(404, 'not found'), versioned: true };
   if (method === 'GET') return read(configuration, path, query);
   const operation = operationOf(request);
   return asReply('ok' in operation ? operation : await writer.submit(operation));

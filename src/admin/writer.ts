@@ -71,7 +71,7 @@ export class Writer {
       try {
         return batch.plan(operation);
       } catch (error) {
-        log.error('an operation on the configuration failed', { type: operation.type, error: String(error) });
+        log.error('an operation on the configuration failed', { type: operation.type, at: placeOf(error) });
         return refuse('internal error', [], 500);
       }
     });
@@ -113,4 +113,11 @@ export class Writer {
     this.#timer = setTimeout(() => void this.submit({ type: 'expire' }), wait);
     this.#timer.unref();
   }
+}
+
+/** Where an exception came from. Its message is left out, since it may quote the configuration. */
+function placeOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return [error.name, ...frames.slice(0, 5).map((line) => line.trim())].join(' ');
 }

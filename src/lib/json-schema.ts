@@ -6,20 +6,23 @@
 // A schema is compiled to closures once; they run on a copy, so that nothing changes what was sent.
 
 import { deepCopy, deepEqual, isObject, type JsonObject, setOwn } from './json.ts';
+import { enumCheck, formatCheck, numberCheck, stringCheck } from './scalar-check.ts';
 import type { Schema, Static } from './schema.ts';
+import {
+  type Check,
+  type Failure,
+  failure,
+  inside,
+  luaQuoted,
+  luaType,
+  type SchemaObject,
+} from './schema-check.ts';
 
 /** Why a value does not match: the message, and the way to the offending place inside the value. */
 export interface SchemaError {
   readonly message: string;
   readonly path: readonly (string | number)[];
 }
-
-interface Failure {
-  message: string;
-  path: (string | number)[];
-}
-type Check = (value: unknown) => Failure | undefined;
-type SchemaObject = Readonly<Record<string, unknown>>;
 
 /** Says why `value` does not match `schema`, or undefined when it does. Nothing is changed. */
 export function validate(schema: Schema, value: unknown): SchemaError | undefined {
@@ -57,17 +60,6 @@ function compile(schema: unknown, insideSecret: boolean): Check {
   return check;
 }
 
-function failure(message: string): Failure {
-  return { message, path: [] };
-}
-
-/** Puts a failure inside one place further out. */
-function inside(inner: Failure, prefix: string, step: string | number): Failure {
-  inner.message = prefix + inner.message;
-  inner.path.unshift(step);
-  return inner;
-}
-
 function allOf(checks: readonly Check[]): Check {
   if (checks.length === 1) return checks[0];
   return (value) => {
@@ -93,13 +85,6 @@ function normaliseIn(container: JsonObject | unknown[], key: string | number, sc
   const normal = normalEmpty(schema, value);
   if (normal !== value) setOwn(holder, String(key), normal);
   return normal;
-}
-
-/** The name of a value's type as Lua has it: messages say `table` and `userdata` (for null). */
-function luaType(value: unknown): string {
-  if (value === null) return 'userdata';
-  if (value === undefined) return 'nil';
-  return typeof value === 'object' ? 'table' : typeof value;
 }
 
 function hasType(type: unknown, value: unknown): boolean {
@@ -301,79 +286,6 @@ function uniqueFailure(array: readonly unknown[]): Failure | undefined {
   return undefined;
 }
 
-function stringCheck(schema: SchemaObject, secret: boolean): Check | undefined {
-  const { minLength, maxLength, pattern } = schema;
-  if (minLength === undefined && maxLength === undefined && pattern === undefined) return undefined;
-  const least = Number(minLength ?? 0);
-  const most = Number(maxLength ?? Number.POSITIVE_INFINITY);
-  const regExp = pattern === undefined ? undefined : new RegExp(String(pattern));
-  return (value) => {
-    if (typeof value !== 'string') return undefined;
-    const length = codePoints(value);
-    if (length < least) return failure(`string too short, expected at least ${least}, got ${length}`);
-    if (length > most) return failure(`string too long, expected at most ${most}, got ${length}`);
-    if (regExp !== undefined && !regExp.test(value)) {
-      const shown = secret ? '' : ` with ${luaQuoted(value)}`;
-      return failure(`failed to match pattern ${luaQuoted(String(pattern))}${shown}`);
-    }
-    return undefined;
-  };
-}
-
-function codePoints(text: string): number {
-  let count = text.length;
-  for (let index = 1; index < text.length; index++) {
-    if ((text.charCodeAt(index) & 0xfc00) === 0xdc00 && (text.charCodeAt(index - 1) & 0xfc00) === 0xd800)
-      count--;
-  }
-  return count;
-}
-
-/** Lua's `%q`. */
-function luaQuoted(text: string): string {
-  return `"${text
-    .replace(/["\\\n]/g, '\\$&')
-    .replaceAll('\r', '\\r')
-    .replaceAll('\0', '\\000')}"`;
-}
-
-function numberCheck(schema: SchemaObject, secret: boolean): Check | undefined {
-  const tests: ((value: number) => string | undefined)[] = [];
-  const add = (keyword: string, holds: (value: number, bound: number) => boolean, text: string) => {
-    const bound = schema[keyword];
-    if (typeof bound !== 'number') return;
-    tests.push((value) => (holds(value, bound) ? undefined : `${text} ${bound}`));
-  };
-  add('minimum', (value, bound) => value >= bound, 'at least');
-  add('exclusiveMinimum', (value, bound) => value > bound, 'greater than');
-  add('maximum', (value, bound) => value <= bound, 'at most');
-  add('exclusiveMaximum', (value, bound) => value < bound, 'smaller than');
-  add('multipleOf', (value, bound) => Number.isInteger(value / bound), 'a multiple of');
-  if (tests.length === 0) return undefined;
-  return (value) => {
-    if (typeof value !== 'number') return undefined;
-    for (const test of tests) {
-      const broken = test(value);
-      if (broken !== undefined)
-        return failure(`expected ${secret ? 'value' : luaNumber(value)} to be ${broken}`);
-    }
-    return undefined;
-  };
-}
-
-/** A number as Lua prints it (`%.14g`). */
-function luaNumber(value: number): string {
-  return Math.abs(value) >= 1e15
-    ? value.toExponential().replace(/e\+(\d)$/, 'e+0$1')
-    : String(Number(value.toPrecision(14)));
-}
-
-function enumCheck({ enum: values }: SchemaObject): Check | undefined {
-  if (!Array.isArray(values)) return undefined;
-  return (value) =>
-    values.some((one) => deepEqual(one, value)) ? undefined : failure('matches none of the enum values');
-}
-
 function compoundCheck(schema: SchemaObject, secret: boolean): Check | undefined {
   const checks: Check[] = [];
   const list = (keyword: string) =>
@@ -430,46 +342,5 @@ function conditional(schema: SchemaObject, secret: boolean): Check {
       return then(value) === undefined ? undefined : failure('then clause did not match');
     }
     return otherwise(value) === undefined ? undefined : failure('else clause did not match');
-  };
-}
-
-const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
-const EMAIL = /^[A-Za-z0-9_\-.]+@[A-Za-z0-9_\-.]+\.[A-Za-z]{2,4}$/;
-const HOSTNAME = /^[a-zA-Z0-9\-.]+$/;
-
-/** RFC 4291 section 2.2, with `::` and a dotted IPv4 tail. */
-function isIpv6(text: string): boolean {
-  const halves = text.split('::');
-  if (halves.length > 2) return false;
-  let groups = 0;
-  for (const [half, part] of halves.entries()) {
-    const pieces = part === '' ? [] : part.split(':');
-    for (const [index, piece] of pieces.entries()) {
-      const last = half === halves.length - 1 && index === pieces.length - 1;
-      if (last && piece.includes('.') && IPV4.test(piece)) groups += 2;
-      else if (/^[0-9a-fA-F]{1,4}$/.test(piece)) groups += 1;
-      else return false;
-    }
-  }
-  return halves.length === 2 ? groups < 8 : groups === 8;
-}
-
-const FORMATS: Readonly<Record<string, { name: string; matches(text: string): boolean }>> = {
-  ipv4: { name: 'ipv4', matches: (text) => IPV4.test(text) },
-  ipv6: { name: 'ipv6', matches: isIpv6 },
-  email: { name: 'email', matches: (text) => EMAIL.test(text) },
-  hostname: { name: 'hostname', matches: (text) => HOSTNAME.test(text) },
-};
-
-/** `format` (an unknown one asserts nothing) and `const`. */
-function formatCheck(schema: SchemaObject, secret: boolean): Check | undefined {
-  const format = typeof schema.format === 'string' ? FORMATS[schema.format] : undefined;
-  const hasConst = schema.const !== undefined;
-  if (format === undefined && !hasConst) return undefined;
-  return (value) => {
-    if (format !== undefined && typeof value === 'string' && !format.matches(value)) {
-      return failure(`expect valid ${format.name} address${secret ? '' : ` but got: ${value}`}`);
-    }
-    return hasConst && !deepEqual(schema.const, value) ? failure('failed to check const value') : undefined;
   };
 }

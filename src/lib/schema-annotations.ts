@@ -63,19 +63,13 @@ export function visitAt(
   value: unknown,
   { steps }: Annotation,
   visit: (found: unknown, path: readonly (string | number)[]) => void,
-  depth = 0,
-  path: readonly (string | number)[] = [],
 ): void {
-  if (depth === steps.length) {
-    visit(value, path);
-    return;
-  }
-  for (const key of keysAt(value, steps[depth])) {
-    visitAt((value as JsonObject)[key], { steps, name: '', mark: undefined }, visit, depth + 1, [
-      ...path,
-      key,
-    ]);
-  }
+  const descend = (at: unknown, depth: number, path: readonly (string | number)[]) => {
+    if (depth === steps.length) visit(at, path);
+    else
+      for (const key of keysAt(at, steps[depth])) descend((at as JsonObject)[key], depth + 1, [...path, key]);
+  };
+  descend(value, 0, []);
 }
 
 /** A copy of `value` in which every string at or below the annotated place is replaced; `value` itself when nothing changed. */
@@ -83,24 +77,21 @@ export function replaceTextAt(
   value: unknown,
   { steps }: Annotation,
   replace: (text: string) => string,
-  depth = 0,
 ): unknown {
-  if (depth === steps.length && typeof value === 'string') return replace(value);
-  const keys = keysAt(value, depth < steps.length ? steps[depth] : ANY);
-  let copy: JsonObject | undefined;
-  for (const key of keys) {
-    const before = (value as JsonObject)[key];
-    const after = replaceTextAt(
-      before,
-      { steps, name: '', mark: undefined },
-      replace,
-      Math.min(depth + 1, steps.length),
-    );
-    if (after === before) continue;
-    copy ??= (Array.isArray(value) ? [...value] : { ...(value as JsonObject) }) as JsonObject;
-    setOwn(copy, String(key), after);
-  }
-  return copy ?? value;
+  const descend = (at: unknown, depth: number): unknown => {
+    const arrived = depth >= steps.length;
+    if (arrived && typeof at === 'string') return replace(at);
+    let copy: JsonObject | undefined;
+    for (const key of keysAt(at, arrived ? ANY : steps[depth])) {
+      const before = (at as JsonObject)[key];
+      const after = descend(before, depth + 1);
+      if (after === before) continue;
+      copy ??= (Array.isArray(at) ? [...at] : { ...(at as JsonObject) }) as JsonObject;
+      setOwn(copy, String(key), after);
+    }
+    return copy ?? at;
+  };
+  return descend(value, 0);
 }
 
 function keysAt(value: unknown, step: Step): readonly (string | number)[] {

@@ -166,7 +166,6 @@ export class Batch {
     if (kind === 'plugin_metadata') return { ...sent, id };
     const now = this.#configuration.nowSeconds();
     return {
-      ...(kind !== 'consumers' && { id: publicId(kind, id, sent) }),
       ...sent,
       ...(kind !== 'consumers' && { id: publicId(kind, id, sent) }),
       create_time: sent.create_time ?? before?.value.create_time ?? now,

@@ -7,7 +7,7 @@ import type { Answer, Operation } from './operation.ts';
 import type { Kind, Value } from './resource.ts';
 import { ResourceIndex } from './resource-index.ts';
 import { isSealed } from './sealing.ts';
-import { TestClock, testConfiguration } from './testing.ts';
+import { fakePlugins, TestClock, testConfiguration } from './testing.ts';
 
 const nodes = { '127.0.0.1:80': 1 };
 
@@ -324,6 +324,24 @@ describe('a whole configuration', () => {
       ],
     );
   });
+});
+
+test('other Plugins are used only when what stands fits them', () => {
+  const configuration = testConfiguration();
+  put(configuration, 'consumers', 'bob', { username: 'bob', plugins: { 'key-auth': { key: 'k' } } });
+  const without = fakePlugins.filter(({ name }) => name !== 'key-auth');
+  assert.deepEqual(
+    configuration.usePlugins(without).map(({ id, message }) => [id, message]),
+    [['bob', 'invalid plugins configuration: unknown plugin [key-auth]']],
+  );
+  assert.ok(configuration.plugins.get('key-auth'));
+  assert.deepEqual(configuration.usePlugins(fakePlugins.filter(({ name }) => name === 'key-auth')), []);
+  assert.equal(configuration.plugins.get('limit-count'), undefined);
+  const plugins = { 'key-auth': { key: 'k' } };
+  assert.match(
+    message(put(configuration, 'consumers', 'eve', { username: 'eve', plugins })),
+    /^duplicate key/,
+  );
 });
 
 test('the indexes equal a naive recomputation after any sequence of operations', () => {

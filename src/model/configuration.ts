@@ -4,12 +4,12 @@ import type { Change } from './change.ts';
 import type { Failure } from './failure.ts';
 import type { Answer, Operation } from './operation.ts';
 import { type PluginDefinition, PluginSchemas } from './plugin-schema.ts';
-import { DEFAULT_WORKSPACE, KINDS, type Kind, type Resource, type Revision, type Value } from './resource.ts';
-import { checkResource } from './resource-check.ts';
-import { identitiesOf, ResourceIndex, resourceKey, usernameOf } from './resource-index.ts';
+import { DEFAULT_WORKSPACE, type Kind, type Resource, type Revision, type Value } from './resource.ts';
+import { ResourceIndex, resourceKey } from './resource-index.ts';
 import type { Sealing } from './sealing.ts';
 import { openValue, sealValue } from './secret-fields.ts';
 import { Snapshot } from './snapshot.ts';
+import { checkWhole, type LoadError, positionsOf } from './whole-check.ts';
 
 export interface ConfigurationOptions {
   readonly plugins: readonly PluginDefinition[];
@@ -18,16 +18,6 @@ export interface ConfigurationOptions {
   readonly clock?: { now(): number };
   /** Why an expression (`vars`) is wrong, or undefined. */
   readonly expression?: (expression: readonly unknown[]) => string | undefined;
-}
-
-/** A resource that a Store or a file holds and that can't be accepted. The message holds no secret. */
-export interface LoadError {
-  readonly kind: Kind;
-  readonly id: string;
-  /** Position among the loaded resources of its kind. */
-  readonly index: number;
-  readonly path: readonly (string | number)[];
-  readonly message: string;
 }
 
 /** A resource as a file has it: not yet written, so without revisions. */
@@ -54,21 +44,29 @@ export interface Plan {
  */
 export class Configuration {
   readonly snapshot = new Snapshot();
-  readonly plugins: PluginSchemas;
+  #plugins: PluginSchemas;
+  #index: ResourceIndex;
   readonly sealing: Sealing;
   readonly clock: { now(): number };
   readonly expression: (expression: readonly unknown[]) => string | undefined;
-  readonly index: ResourceIndex;
   readonly #mortal = new Map<string, Resource>();
   // Sealing costs a cipher for each secret, and lists show the same resources again and again.
-  readonly #sealedValues = new WeakMap<Resource, Value>();
+  #sealedValues = new WeakMap<Resource, Value>();
 
   constructor({ plugins, sealing, clock = Date, expression = () => undefined }: ConfigurationOptions) {
-    this.plugins = new PluginSchemas(plugins);
+    this.#plugins = new PluginSchemas(plugins);
     this.sealing = sealing;
     this.clock = clock;
     this.expression = expression;
-    this.index = new ResourceIndex(this.plugins);
+    this.#index = new ResourceIndex(this.#plugins);
+  }
+
+  get plugins(): PluginSchemas {
+    return this.#plugins;
+  }
+
+  get index(): ResourceIndex {
+    return this.#index;
   }
 
   get revision(): Revision {
@@ -146,12 +144,13 @@ export class Configuration {
    */
   load(content: { readonly revision: Revision; readonly resources: readonly Resource[] }): LoadError[] {
     const errors: LoadError[] = [];
+    const positions = positionsOf(content.resources);
     const opened = content.resources.map((resource, index): Resource => {
       const result = openValue(resource, this.plugins, this.sealing);
-      if (!result.ok) errors.push(errorOf(resource, index, result));
+      if (!result.ok) errors.push(errorOf(resource, positions[index], result));
       return deepFreeze({ ...resource, value: result.ok ? result.value : resource.value });
     });
-    errors.push(...this.#check(opened, false));
+    errors.push(...checkWhole(opened, this, false));
     const puts = opened.toSorted((left, right) => left.createdRevision - right.createdRevision);
     if (errors.length === 0) this.commit({ revision: content.revision, puts, removals: [] });
     return errors;
@@ -164,9 +163,10 @@ export class Configuration {
   replace(written: readonly WrittenResource[]): { readonly ok: true; readonly change: Change } | LoadErrors {
     const revision = this.revision + 1;
     const errors: LoadError[] = [];
+    const positions = positionsOf(written);
     const wanted = written.map((one, index): Resource => {
       const result = openValue(one, this.plugins, this.sealing);
-      if (!result.ok) errors.push(errorOf(one, index, result));
+      if (!result.ok) errors.push(errorOf(one, positions[index], result));
       return deepFreeze({
         kind: one.kind,
         id: one.id,
@@ -176,7 +176,7 @@ export class Configuration {
         value: deepCopy(withId(one.kind, one.id, result.ok ? result.value : one.value)),
       });
     });
-    errors.push(...this.#check(wanted, true));
+    errors.push(...checkWhole(wanted, this, true));
     if (errors.length > 0) return { ok: false, errors };
     const keys = new Set(wanted.map(({ kind, id }) => resourceKey(kind, id)));
     const puts = wanted
@@ -193,47 +193,20 @@ export class Configuration {
     return { ok: true, change: { revision: changed ? revision : this.revision, puts, removals } };
   }
 
-  /** Checks resources as a whole: each by itself, duplicates, and the references between them. */
-  #check(all: readonly Resource[], withReferences: boolean): LoadError[] {
-    const errors: LoadError[] = [];
-    const byKey = new Map<string, Resource>();
-    const owners = new Map<string, Resource>();
-    const positions = new Map<Kind, number>(KINDS.map((kind) => [kind, 0]));
-    for (const resource of all) byKey.set(resourceKey(resource.kind, resource.id), resource);
-    const lookup = (kind: Kind, id: string) => byKey.get(resourceKey(kind, id));
-    for (const resource of all) {
-      const { kind, id } = resource;
-      const index = positions.get(kind) ?? 0;
-      positions.set(kind, index + 1);
-      const report = (message: string, path: readonly (string | number)[] = []) =>
-        errors.push({ kind, id, index, path, message });
-      if (lookup(kind, id) !== resource) {
-        report(`found duplicate ${kind === 'consumers' ? 'username' : 'id'} ${id} in ${kind}`);
-        continue;
-      }
-      const failed = checkResource(kind, id, resource.value, {
-        plugins: this.plugins,
-        expression: this.expression,
-        ...(withReferences && { lookup }),
-      });
-      if (failed !== undefined) {
-        report(failed.message, failed.path);
-        continue;
-      }
-      if (kind === 'credentials' && lookup('consumers', usernameOf(resource)) === undefined)
-        report('consumer not found');
-      for (const { plugin, identity } of identitiesOf(resource, this.plugins)) {
-        const claim = JSON.stringify([plugin, identity]);
-        const owner = owners.get(claim);
-        if (owner === undefined) owners.set(claim, resource);
-        else
-          report(`duplicate key of plugin ${plugin} found with consumer: ${usernameOf(owner)}`, [
-            'plugins',
-            plugin,
-          ]);
-      }
-    }
-    return errors;
+  /**
+   * Goes on with other Plugins, for example after a user's own was loaded again. When a standing
+   * resource does not fit them, the errors say so and nothing changes.
+   */
+  usePlugins(definitions: readonly PluginDefinition[]): LoadError[] {
+    const plugins = new PluginSchemas(definitions);
+    const all = this.snapshot.all();
+    const errors = checkWhole(all, { plugins, expression: this.expression }, false);
+    if (errors.length > 0) return errors;
+    this.#plugins = plugins;
+    this.#index = new ResourceIndex(plugins);
+    for (const resource of all) this.#index.add(resource);
+    this.#sealedValues = new WeakMap();
+    return [];
   }
 
   #sealedValue(resource: Resource): Value {

@@ -112,7 +112,7 @@ export class PluginSchemas {
     if (entry === undefined || schema === undefined) return refuse(`unknown plugin [${name}]`);
     if (!isObject(config) && !(Array.isArray(config) && config.length === 0)) {
       // A text put where the config belongs may be a secret, so it is not repeated.
-      const shown = typeof config === 'string' ? '"…"' : JSON.stringify(config);
+      const shown = typeof config === 'string' ? '"…"' : Array.isArray(config) ? '[…]' : String(config);
       return refuse(`invalid plugin conf ${shown} for plugin [${name}]`);
     }
     const prefix = `failed to check the configuration of plugin ${name} err: `;

@@ -2,7 +2,7 @@
 // AES-256-GCM (NIST SP 800-38D); what it is associated with is the field it belongs to, so that it
 // can't be opened in another.
 
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 
 const PREFIX = 'sealed:1:';
 const NONCE_BYTES = 12;
@@ -29,6 +29,11 @@ export class Sealing {
     const derive = (purpose: string) => Buffer.from(hkdfSync('sha256', key, '', `sluice ${purpose}`, 32));
     this.#cipherKey = derive('sealing');
     this.#nonceKey = derive('sealing nonce');
+  }
+
+  /** With a key that nobody keeps: for a configuration that is never stored. */
+  static ephemeral(): Sealing {
+    return new Sealing(randomBytes(32));
   }
 
   /**

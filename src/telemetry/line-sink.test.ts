@@ -135,6 +135,20 @@ test('keeps lines while the disk is full, says so once, and drops only beyond it
   assert.equal(troubles.filter((message) => /ENOSPC/.test(message)).length, 1);
 });
 
+test('tries no more once it is closed, also when it was in the middle of a write', async () => {
+  for (let patienceMs = 0; patienceMs < 10; patienceMs++) {
+    const troubles: string[] = [];
+    const sink = await open('/dev/full', 65_536, troubles);
+    put(sink, 'lost');
+    await sink.close(patienceMs);
+    assert.equal(sink.dropped, 1);
+  }
+  // Whatever they still had in the system has come back, and left nothing that keeps the process alive.
+  await until(
+    () => !process.getActiveResourcesInfo().some((name) => name === 'FSReqCallback' || name === 'Timeout'),
+  );
+});
+
 test('goes on in a new file after the old one was renamed, and loses nothing', async () => {
   const file = newFile();
   const sink = await open(file);

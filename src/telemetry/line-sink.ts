@@ -58,6 +58,7 @@ export class LineSink {
   #onIdle: (() => void) | undefined;
   /** A write has been handed to the system and has not come back. */
   #inSystem = false;
+  #closed = false;
 
   /** Opens the destination. Rejects with the system's error when it can't be opened. */
   static async open(options: LineSinkOptions): Promise<LineSink> {
@@ -85,6 +86,11 @@ export class LineSink {
   /** Lines taken. */
   get lines(): number {
     return this.#lines;
+  }
+
+  /** Whoever can hold lines back should. */
+  get isPressed(): boolean {
+    return this.#writing !== undefined && this.#filling.length * 2 > this.#filling.bytes.length;
   }
 
   /** Where the next line goes, from `position`; valid after `reserve` until `commit`. */
@@ -146,11 +152,16 @@ export class LineSink {
       });
     }
     clearTimeout(this.#retry);
+    this.#closed = true;
     const left = this.#writing;
     if (left !== undefined) this.#dropped += countLines(left.bytes, this.#offset, left.length);
     this.#dropped += this.#filling.lines;
-    // A descriptor that the system is still busy with is left to the end of the process.
-    if (this.#fd !== STDOUT && !this.#inSystem) await closeFile(this.#fd);
+    // A descriptor that the system is still busy with is closed when it is given back.
+    if (!this.#inSystem) this.#closeFile();
+  }
+
+  #closeFile(): void {
+    if (this.#fd !== STDOUT) close(this.#fd);
   }
 
   /** Sends the filling buffer on its way, unless another one is. */
@@ -173,6 +184,10 @@ export class LineSink {
 
   #written(error: NodeJS.ErrnoException | null, written: number): void {
     this.#inSystem = false;
+    if (this.#closed) {
+      this.#closeFile();
+      return;
+    }
     const buffer = this.#writing!;
     if (error !== null || written === 0) {
       this.#tryLater(error);

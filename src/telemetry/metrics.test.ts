@@ -135,6 +135,22 @@ test('forgets label sets that nothing is counted in when room is needed, and onl
   assert.equal(metrics.overflowed, 0);
 });
 
+test('gives a Route labels of its own as soon as there is room', () => {
+  const { metrics, count } = counting(1);
+  count({ routeId: 'a' });
+  count({ routeId: 'b' });
+  metrics.tick(700_000);
+  count({ routeId: 'b' });
+  const lines = Object.entries(statusLines(metrics)).map(([line, value]) => [
+    /route="(\w+)"/.exec(line)![1],
+    value,
+  ]);
+  assert.deepEqual(lines, [
+    ['other', 1],
+    ['b', 1],
+  ]);
+});
+
 test('counts dropped records by status', () => {
   const { metrics } = counting();
   metrics.dropped(503, 7, 5);

@@ -60,7 +60,7 @@ const CODES_PER_SERIES = 8;
 const IDLE_MS = 600_000;
 const SWEEP_EVERY_MS = 10_000;
 /** Combinations of Consumer and Target that one Route's cache holds. */
-const LARGEST_CACHE = 1024;
+const LARGEST_CACHE = 128;
 
 export class Metrics {
   readonly statuses = new Map<string, StatusSeries>();
@@ -145,6 +145,8 @@ export class Metrics {
       return cached.series;
     }
     const series = this.#findSeries(route, consumer, target, preferName);
+    // Not remembered, so that it gets labels of its own as soon as there is room.
+    if (this.#isOther(series.status) || this.#isOther(series.traffic)) return series;
     // A series is found again by its labels, so that forgetting the cache costs time only.
     if (route.series.size >= LARGEST_CACHE) route.series.clear();
     if (byTarget === undefined || byTarget.size >= LARGEST_CACHE) byTarget = new Map();
@@ -184,12 +186,17 @@ export class Metrics {
   }
 
   #hasRoom(table: ReadonlyMap<string, Aging>): boolean {
-    if (table.size >= this.#maxSeries && this.#now - this.#sweptAt >= SWEEP_EVERY_MS) {
+    if (this.#isFull(table) && this.#now - this.#sweptAt >= SWEEP_EVERY_MS) {
       this.#sweptAt = this.#now;
       this.#forgetIdle(this.traffics);
       for (const status of this.#forgetIdle(this.statuses)) this.#statusLines -= status.codes.size;
     }
-    return table.size < this.#maxSeries;
+    return !this.#isFull(table);
+  }
+
+  /** `other` takes no room from the rest. */
+  #isFull(table: ReadonlyMap<string, Aging>): boolean {
+    return table.size >= this.#maxSeries + (this.#otherSeries === undefined ? 0 : 1);
   }
 
   #forgetIdle<S extends Aging>(table: Map<string, S>): S[] {

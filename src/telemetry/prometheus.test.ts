@@ -124,6 +124,27 @@ test('shows many Routes in pieces, none lost and none twice', () => {
   assert.equal(sum('apisix_bandwidth'), 6000 * (120 + 1187));
 });
 
+test('has room for the longest labels', () => {
+  const routeIds = Array.from({ length: 40 }, (_, index) => `${index}-${'語'.repeat(330)}`);
+  const long = '語'.repeat(330);
+  const scraped = scrape(
+    countAll(
+      routeIds.map((routeId) => ({
+        routeId,
+        serviceId: long,
+        consumer: long,
+        target: long,
+        durationMs: 0.5,
+      })),
+    ),
+  );
+  assert.equal(scraped.get('apisix_http_status')!.samples.length, 40);
+  assert.equal(
+    value(scraped, 'apisix_http_latency_count', { type: 'request', route: routeIds[7].slice(0, 256) }),
+    1,
+  );
+});
+
 test('takes another prefix', () => {
   const text = Buffer.concat([...exposition(countAll([{}]), FIGURES, { prefix: 'edge_' })]).toString();
   const names = [...parseExposition(text).keys()];

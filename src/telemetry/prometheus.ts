@@ -8,9 +8,9 @@ import { type Histogram, LATENCY_BUCKETS, LATENCY_TYPES, type Metrics } from './
 export const EXPOSITION_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 const CHUNK_BYTES = 262_144;
-/** More than one series can take: labels of six values of 256 characters, 60 times. */
-const SERIES_ROOM = 131_072;
-const LABELS_ROOM = 16_384;
+/** A name, a code or bound, and a number. */
+const LINE_ROOM = 256;
+const LINES_PER_TRAFFIC = LATENCY_TYPES.length * (LATENCY_BUCKETS.length + 3);
 
 const BUCKET_ENDS = [...LATENCY_BUCKETS, '+Inf'].map((bound) => Buffer.from(`,le="${bound}"} `));
 const VALUE_START = Buffer.from('} ');
@@ -44,7 +44,7 @@ function* statusMetrics(metrics: Metrics, prefix: string): Generator<Buffer> {
     for (const [code, count] of codes) {
       let start = starts.get(code);
       if (start === undefined) starts.set(code, (start = Buffer.from(`${name}{code="${code}"`)));
-      if (chunk.isFull(LABELS_ROOM)) yield chunk.take();
+      if (chunk.isFull(LINE_ROOM + labels.length)) yield chunk.take();
       chunk.line(start, labels, VALUE_START, count);
     }
   }
@@ -61,7 +61,7 @@ function* latencyMetrics(metrics: Metrics, prefix: string): Generator<Buffer> {
     sum: Buffer.from(`${name}_sum{type="${type}"`),
   }));
   for (const { labels, latency } of metrics.traffics.values()) {
-    if (chunk.isFull(SERIES_ROOM)) yield chunk.take();
+    if (chunk.isFull((LINE_ROOM + labels.length) * LINES_PER_TRAFFIC)) yield chunk.take();
     for (let type = 0; type < parts.length; type++) putHistogram(chunk, parts[type], labels, latency[type]);
   }
   yield chunk.take();
@@ -91,7 +91,7 @@ function* bandwidthMetrics(metrics: Metrics, prefix: string): Generator<Buffer> 
   const chunk = new Chunk();
   chunk.text(head(name, 'counter', 'Total bandwidth in bytes consumed per service in APISIX'));
   for (const { labels, ingressBytes, egressBytes } of metrics.traffics.values()) {
-    if (chunk.isFull(LABELS_ROOM)) yield chunk.take();
+    if (chunk.isFull((LINE_ROOM + labels.length) * 2)) yield chunk.take();
     chunk.line(ingress, labels, VALUE_START, ingressBytes);
     chunk.line(egress, labels, VALUE_START, egressBytes);
   }

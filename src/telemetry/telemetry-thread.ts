@@ -6,6 +6,7 @@
 // that is half full wakes it (`RecordReader.sleep`).
 
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { type ExchangeRecord, RECORD_FIXED_BYTES } from '../model/exchange-record.ts';
 import { RecordReader } from '../state/memory/record-reader.ts';
@@ -23,7 +24,9 @@ import { type RouteWords, telemetryWords, type Word } from './words.ts';
 const SHORTEST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 100;
 /** Records read from one ring before the others, and the event loop, get their turn. */
-const TURN = 512;
+const TURN = 256;
+/** So long records wait in their rings for a log that is slow; then its lines are dropped, since counting must go on. */
+const HOLD_MS = 100;
 
 interface WorkerRing {
   readonly worker: number;
@@ -46,6 +49,8 @@ class TelemetryThread {
   #pauseMs = SHORTEST_PAUSE_MS;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  #holdMs = HOLD_MS;
+  #pressedSince = Number.POSITIVE_INFINITY;
   readonly #onTimer = () => this.#poll();
   readonly #onWake = () => {
     if (this.#stopped) return;
@@ -128,8 +133,12 @@ class TelemetryThread {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#server?.close();
+    // The rings may hold more lines than the sink: they go at its pace while there is patience.
+    const deadline = performance.now() + patienceMs;
+    this.#holdMs = patienceMs;
+    while (this.#readRings() === 'full') await delay(1);
     for (const worker of [...this.#rings.keys()]) this.removeRing(worker);
-    await this.#sink?.close(patienceMs);
+    await this.#sink?.close(Math.max(deadline - performance.now(), 0));
     return this.#sink?.dropped ?? 0;
   }
 
@@ -147,8 +156,8 @@ class TelemetryThread {
       port,
       path,
       exposition: () => {
-        // What ended before the scrape is in it.
-        for (let turns = 16; turns > 0 && this.#readRings() === 'full'; turns--);
+        // What ended before the scrape is in it, but for what a slow log holds back.
+        for (let turns = 32; turns > 0 && this.#readRings() === 'full'; turns--);
         return exposition(this.#metrics, this.#figures(), { prefix });
       },
     });
@@ -170,12 +179,26 @@ class TelemetryThread {
     this.#metrics.tick(now);
     let busy: 'none' | 'some' | 'full' = 'none';
     for (const { reader } of this.#rings.values()) {
+      if (this.#holds(now)) {
+        busy = 'full';
+        break;
+      }
       const taken = reader.read(TURN, this.#take);
       if (taken === TURN) busy = 'full';
       else if (taken > 0 && busy === 'none') busy = 'some';
     }
     this.#log?.tick(now);
     return busy;
+  }
+
+  /** A burst in the rings can be more than the log takes before the system has written any of it. */
+  #holds(now: number): boolean {
+    if (!this.#sink?.isPressed) {
+      this.#pressedSince = Number.POSITIVE_INFINITY;
+      return false;
+    }
+    this.#pressedSince = Math.min(this.#pressedSince, now);
+    return now - this.#pressedSince < this.#holdMs;
   }
 
   #collectDropped({ worker, reader }: WorkerRing): void {

@@ -16,7 +16,7 @@ export interface TelemetryOptions {
   readonly onTrouble: (message: string) => void;
 }
 
-const RESTART_AFTER_MS = 1000;
+const RESTART_AFTER_MS = 500;
 const FLUSH_PATIENCE_MS = 2000;
 const END_PATIENCE_MS = 500;
 

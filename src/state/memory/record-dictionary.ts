@@ -184,13 +184,16 @@ export function encodeDefinition(kind: number, number: number, texts: readonly s
   return definition;
 }
 
-export function decodeDefinition(definition: Buffer): { number: number; texts: string[] } {
+/** Undefined for what is no definition. */
+export function decodeDefinition(definition: Buffer): { number: number; texts: string[] } | undefined {
   const texts: string[] = [];
   let at = 16;
   for (let count = definition[9]; count > 0; count--) {
+    if (at + 2 > definition.length) return undefined;
     const length = definition.readUInt16LE(at);
     texts.push(definition.toString('utf8', at + 2, at + 2 + length));
     at += 2 + length;
   }
-  return { number: definition.readUInt32LE(12), texts };
+  const number = definition.readUInt32LE(12);
+  return number < TEXT_SLOTS && at <= definition.length ? { number, texts } : undefined;
 }

@@ -146,11 +146,13 @@ export class RecordReader<L, T> {
   }
 
   #learn(kind: number, at: number, length: number): void {
-    const { number, texts } = decodeDefinition(this.#memory.bytes.subarray(at, at + length));
+    const definition = decodeDefinition(this.#memory.bytes.subarray(at, at + length));
+    if (definition === undefined) return;
+    const { number, texts } = definition;
     if (kind === RECORD_KIND.routeLabels) {
       this.#labels[number] = this.#words.labels(RecordDictionary.labelsOf(texts));
     } else if (kind === RECORD_KIND.text) {
-      this.#texts[number] = this.#words.text(texts[0]);
+      this.#texts[number] = this.#words.text(texts[0] ?? '');
     }
   }
 

@@ -1,0 +1,3 @@
+export function defineConfig<const C>(config: C): C {
+  return config;
+}

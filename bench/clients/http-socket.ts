@@ -43,6 +43,16 @@ export class HttpSocket {
     });
   }
 
+  /** Makes one request on a connection of its own. */
+  static async once(port: number, path: string): Promise<HttpAnswer> {
+    const socket = await HttpSocket.connect(port);
+    try {
+      return await socket.get(path);
+    } finally {
+      socket.close();
+    }
+  }
+
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.setEncoding('latin1');

@@ -41,7 +41,11 @@ const FLOORS: Readonly<Record<string, Floor>> = {
 const ROOFS = new Set(['cli', 'server', 'main.ts', 'index.ts']);
 
 /** The files that describe a room to others; whoever may import its types may import their values too. */
-const INTERFACES = new Set(['balancers/balancer.ts']);
+const INTERFACES = new Set([
+  'balancers/balancer.ts',
+  'state/memory/record-reader.ts',
+  'state/memory/record-ring.ts',
+]);
 
 const FORBIDDEN_NAME = /(?:^|[/-])(?:utils?|helpers?|common|misc|types)(?:[./-]|$)/;
 const LONG = 400;

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
+import { refuseErrors } from '../server/file-errors.ts';
 import { createConfiguration, loadPlugins } from '../server/gateway.ts';
+import { FileSource } from '../stores/file/file-source.ts';
 import type { Command } from './command.ts';
-import { explainErrors } from './file-errors.ts';
 import { UsageError } from './usage-error.ts';
 
 export const check: Command = {
@@ -14,18 +15,15 @@ export const check: Command = {
   options: {},
   async run([file, ...rest]) {
     if (file === undefined || rest.length > 0) throw new UsageError('check wants one FILE');
-    const full = path.resolve(file);
-    const { FileSource } = await import('../stores/file/file-source.ts');
-    const source = await FileSource.load(full);
-    const { errors, settings, resources, locate } = source.current;
+    const source = await FileSource.load(file);
     source.close();
-    explainErrors(full, errors);
-    const plugins = await loadPlugins(
-      settings.plugins.map((plugin) => path.resolve(path.dirname(full), plugin)),
-    );
+    const { errors, settings, resources, locate } = source.content;
+    refuseErrors(file, errors);
+    const folder = path.dirname(path.resolve(file));
+    const plugins = await loadPlugins(settings.plugins.map((plugin) => path.resolve(folder, plugin)));
     const configuration = await createConfiguration(plugins, randomBytes(32));
     const replaced = configuration.replace(resources);
-    if (!replaced.ok) explainErrors(full, locate(replaced.errors));
+    if (!replaced.ok) refuseErrors(file, replaced.errors.map(locate));
     process.stdout.write(
       `${file} is fine: ${resources.length} resource${resources.length === 1 ? '' : 's'}.\n`,
     );

@@ -21,6 +21,7 @@ export interface GatewayOptions {
   readonly version: string;
   readonly log: Logger;
   readonly configuration: Configuration;
+  readonly plugins: readonly Plugin[];
   readonly pluginFiles: readonly string[];
 }
 
@@ -52,6 +53,7 @@ export class Gateway {
   readonly telemetry: Telemetry | undefined;
   readonly #settings: Settings;
   readonly #log: Logger;
+  #plugins: readonly Plugin[];
 
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { settings, configuration, log } = options;
@@ -106,7 +108,17 @@ export class Gateway {
     this.workers = workers;
     this.telemetry = telemetry;
     this.#settings = options.settings;
+    this.#plugins = options.plugins;
     this.#log = options.log;
+  }
+
+  /** Takes changed Plugins into validation; what is configured and no longer fits, as text, and then nothing changes. */
+  replacePlugins(changed: readonly Plugin[]): readonly string[] {
+    const names = new Set(changed.map(({ name }) => name));
+    const next = [...this.#plugins.filter(({ name }) => !names.has(name)), ...changed];
+    const errors = this.configuration.usePlugins(next);
+    if (errors.length === 0) this.#plugins = next;
+    return errors.map(({ kind, id, message }) => `${kind}/${id}: ${message}`);
   }
 
   /** Brings a committed Change to the workers; resolves when they serve it. */

@@ -2,9 +2,10 @@
 
 import { isObject, type JsonObject } from '../../lib/json.ts';
 import { nearestWord } from '../../lib/nearest-word.ts';
-import type { LoadError, WrittenResource } from '../../model/configuration.ts';
+import type { WrittenResource } from '../../model/configuration.ts';
 import { KINDS, type Kind } from '../../model/resource.ts';
 import { checkSettings, defaultSettings, type Settings, settings } from '../../model/settings.ts';
+import type { LoadError } from '../../model/whole-check.ts';
 import { type Environment, substituteText } from './environment.ts';
 import { type FileError, formatPath, type Path, type Position } from './file-error.ts';
 import { parseJson } from './json-text.ts';

@@ -1,0 +1,41 @@
+import path from 'node:path';
+import { styleText } from 'node:util';
+import { parseAddress, type Settings } from '../model/settings.ts';
+import type { Gateway } from './gateway.ts';
+
+/** Says in a few lines where things are and what to do next. */
+export function announce(
+  version: string,
+  gateway: Gateway,
+  settings: Settings,
+  lines: readonly (readonly [name: string, text: string])[],
+): void {
+  const traffic = settings.listeners.map(
+    ({ address }, index) => `http://${parseAddress(address).host}:${gateway.workers.ports[index]}`,
+  );
+  const count = gateway.workers.revisions.length;
+  const metrics = gateway.telemetry?.metricsAddress;
+  const all: (readonly [string, string])[] = [
+    ['traffic', `${traffic.join(', ')}  (${count} worker${count === 1 ? '' : 's'})`],
+    ...lines,
+  ];
+  if (metrics !== undefined) {
+    all.push(['metrics', `http://${metrics.address}:${metrics.port}/apisix/prometheus/metrics`]);
+  }
+  const title = `Sluice ${version}`;
+  process.stderr.write(`${process.stderr.isTTY === true ? styleText('bold', title) : title}\n`);
+  for (const [name, text] of all) process.stderr.write(`  ${name.padEnd(10)} ${text}\n`);
+}
+
+/** Where a client on this machine finds the first listener, as `host:port`. */
+export function reachable(gateway: Gateway, settings: Settings): string {
+  const { host } = parseAddress(settings.listeners[0].address);
+  const everywhere = host === '0.0.0.0' || host === '::';
+  return `${everywhere ? '127.0.0.1' : host}:${gateway.workers.ports[0]}`;
+}
+
+/** A path as short as it can be said from here. */
+export function shown(file: string): string {
+  const relative = path.relative(process.cwd(), file);
+  return relative === '' || relative.startsWith('..') ? file : relative;
+}

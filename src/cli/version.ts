@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+
+const description = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  readonly version: string;
+};
 
 /** The package's version. */
-export const version: string = (
-  createRequire(import.meta.url)(
-    import.meta.url.endsWith('.ts') ? '../../package.json' : '../package.json',
-  ) as { version: string }
-).version;
+export const { version } = description;

@@ -108,9 +108,10 @@ export class Telemetry {
   }
 
   #startThread(): Promise<void> {
-    // The file's extension is this one's: .ts from a checkout, .js from the package.
-    const entry = new URL(import.meta.url.replace(/telemetry\.(\w+)$/, 'telemetry-thread.$1'));
-    const thread = new Worker(entry, { name: 'telemetry', workerData: this.#settings });
+    const thread = new Worker(new URL('./telemetry-thread.ts', import.meta.url), {
+      name: 'telemetry',
+      workerData: this.#settings,
+    });
     this.#thread = thread;
     return new Promise((resolve, reject) => {
       thread.on('message', (message: FromTelemetry) => {

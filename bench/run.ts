@@ -21,7 +21,7 @@ import { page } from './harness/page.ts';
 import { profileText, readProfiles } from './harness/profile.ts';
 import { Progress } from './harness/progress.ts';
 import { type Results, shortNumber } from './harness/results.ts';
-import { FULL_PACE, measureLoadCase, QUICK_PACE, secondsOf } from './harness/rounds.ts';
+import { FULL_PACE, measureLoadCase, paceOf, QUICK_PACE, secondsOf } from './harness/rounds.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const docs = path.join(root, 'docs');
@@ -60,7 +60,11 @@ function build(): string {
 
 async function measure(bench: Bench, chosen: readonly BenchCase[]): Promise<Results> {
   const expected = (one: BenchCase) =>
-    one.kind === 'load' ? secondsOf(one, pace) : values.quick ? one.seconds.quick : one.seconds.full;
+    one.kind === 'load'
+      ? secondsOf(one, paceOf(one, values.quick))
+      : values.quick
+        ? one.seconds.quick
+        : one.seconds.full;
   const progress = new Progress(chosen.map(expected));
   const loadCases: Results['loadCases'][number][] = [];
   const figureCases: Results['figureCases'][number][] = [];
@@ -68,7 +72,9 @@ async function measure(bench: Bench, chosen: readonly BenchCase[]): Promise<Resu
     const { name, title, about } = one;
     progress.begin(title);
     if (one.kind === 'load') {
-      const result = await measureLoadCase(bench, one, pace, (what) => progress.step(what));
+      const result = await measureLoadCase(bench, one, paceOf(one, values.quick), (what) =>
+        progress.step(what),
+      );
       loadCases.push({ name, title, about, ...result });
       for (const { title: compared, against, ratio } of result.comparisons) {
         progress.note(`    ${ratio.toFixed(2)}  ${compared}, against ${against}`);

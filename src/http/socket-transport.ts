@@ -23,6 +23,8 @@ interface Handle {
   reading: boolean;
   readStart(): number;
   readStop(): number;
+  /** Bytes of the write under way that the system has not taken yet. */
+  readonly writeQueueSize: number;
 }
 interface Owned {
   _handle: Handle | null;
@@ -84,6 +86,11 @@ export class SocketTransport implements Transport {
     return this.#socket.localPort ?? 0;
   }
 
+  get unsent(): number {
+    const { writableLength, _handle: handle } = this.#socket;
+    return writableLength === 0 ? 0 : writableLength + (handle?.writeQueueSize ?? 0);
+  }
+
   write(bytes: Buffer, start: number, end: number): WriteResult {
     if (this.closed) return WRITTEN;
     const socket = this.#socket;
@@ -127,7 +134,9 @@ export class SocketTransport implements Transport {
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy();
+    // A TLS peer sees that the end was not announced; Node resets plain TCP only.
+    if ('encrypted' in this.#socket) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 }
 

@@ -2,6 +2,7 @@
 // a bare request makes no object of its own.
 
 import { randomFillSync } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { ClientConnection, ServerExchange } from '../http/client-connection.ts';
 import { Head } from '../http/head.ts';
 import type { ProtocolError } from '../http/protocol-error.ts';
@@ -55,6 +56,8 @@ export class Exchange
   stage: number = Stage.Fresh;
   route: CompiledRoute | null = null;
   second: SecondHalf | null = null;
+  /** The response handlers of the Bindings stay out of it: the request was refused, or one of them failed. */
+  bare = false;
   consumer: Consumer | undefined;
   credentialId: string | undefined;
   chosenUpstream: Upstream | undefined;
@@ -74,8 +77,8 @@ export class Exchange
   bytesIn = 0;
   bytesOut = 0;
 
-  /** A handler's promise is out: the object can't be used for another request before it settles. */
-  #waiting = false;
+  /** Handlers' promises that are out: the object can't be used for another request before they settle. */
+  #waiting = 0;
   #over = false;
 
   constructor(host: ExchangeHost) {
@@ -103,6 +106,8 @@ export class Exchange
     this.#slots = this.ownVariables = undefined;
     this.#id = this.reason = this.targetKey = '';
     this.upstreamStatus = this.attempts = this.bytesIn = this.bytesOut = 0;
+    this.revision = 0;
+    this.bare = false;
     this.upstreamMs = -1;
     this.#started = 0;
     this.#over = false;
@@ -177,6 +182,8 @@ export class Exchange
   }
 
   setClientAddress(address: string, port?: number): void {
+    // It goes to the Upstream and into the log: never anything but an address.
+    if (isIP(address) === 0) return;
     this.request.clientAddress = address;
     if (port !== undefined) this.request.clientPort = port;
   }
@@ -190,7 +197,6 @@ export class Exchange
   onRequest(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
     this.#start();
     this.bytesIn = this.requestHead.length + end - start;
-    this.host.admit(this);
     this.forwarding.beginBody(bytes, start, end, complete);
     try {
       this.host.decide(this);
@@ -201,19 +207,22 @@ export class Exchange
 
   onRequestBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
     this.bytesIn += end - start;
-    this.forwarding.onBody(bytes, start, end, complete);
+    try {
+      this.forwarding.onBody(bytes, start, end, complete);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   onRefused(refusal: ProtocolError): void {
-    if (this.#started === 0) this.#start();
-    if (this.bytesIn === 0) this.bytesIn = this.requestHead.filled;
+    this.#startUnfinished();
     this.reason = refusal.reason;
     this.forwarding.cancel();
     if (this.responding.begun) {
       this.#abort();
       return;
     }
-    this.second = null;
+    this.bare = true;
     this.reply({ status: refusal.status, headers: [], body: undefined, reason: refusal.reason });
   }
 
@@ -222,10 +231,10 @@ export class Exchange
   }
 
   onClientGone(reason: string): void {
+    this.#startUnfinished();
     this.reason = reason;
     this.connection = null;
     this.forwarding.cancel();
-    if (this.#started === 0) this.#start();
     if (!this.responding.begun) this.response.begin(499, 'gateway');
     this.end();
   }
@@ -236,14 +245,30 @@ export class Exchange
 
   // The Upstream's side.
 
+  /** The Upstream was asked with HEAD; the client may have asked otherwise. */
   get requestIsHead(): boolean {
-    const { bytes, methodStart: start, methodEnd } = this.requestHead;
     if (this.upstream.methodChanged) return this.upstream.method === 'HEAD';
-    return methodEnd - start === 4 && bytes[start] === 72 && bytes[start + 1] === 69;
+    return this.clientAskedHead;
+  }
+
+  /** The client expects no body, whatever the head says. */
+  get clientAskedHead(): boolean {
+    const { bytes, methodStart: start, methodEnd } = this.requestHead;
+    return (
+      methodEnd - start === 4 &&
+      bytes[start] === 72 &&
+      bytes[start + 1] === 69 &&
+      bytes[start + 2] === 65 &&
+      bytes[start + 3] === 68
+    );
   }
 
   onUpstreamReady(connection: UpstreamConnection): void {
-    this.forwarding.onReady(connection);
+    try {
+      this.forwarding.onReady(connection);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   onInterim(_connection: UpstreamConnection): void {
@@ -293,7 +318,11 @@ export class Exchange
       this.#abort();
       return;
     }
-    this.forwarding.onFailure(connection, failure);
+    try {
+      this.forwarding.onFailure(connection, failure);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   onUpstreamDrain(): void {
@@ -304,14 +333,13 @@ export class Exchange
 
   /** Marks that a handler's promise decides how it goes on. */
   async wait(pending: Promise<void>): Promise<void> {
-    this.#waiting = true;
+    this.#waiting++;
     try {
       await pending;
     } catch (error) {
       if (this.stage !== Stage.Ended) this.fail(error);
     } finally {
-      this.#waiting = false;
-      if (this.#over) this.host.release(this);
+      if (--this.#waiting === 0 && this.#over) this.host.release(this);
     }
   }
 
@@ -338,7 +366,7 @@ export class Exchange
       return;
     }
     // The handlers that failed must not run again for the answer about it.
-    this.second = null;
+    this.bare = true;
     this.response.reset();
     this.reply({ status: 500, headers: [], body: undefined, reason: 'plugin_failed' });
   }
@@ -377,11 +405,19 @@ export class Exchange
     }
     this.host.record(this);
     this.#over = true;
-    if (!this.#waiting) this.host.release(this);
+    if (this.#waiting === 0) this.host.release(this);
   }
 
   #start(): void {
     this.#started = now();
+    this.host.admit(this);
+  }
+
+  /** For a request whose head never was complete: it has an end, and so a record, all the same. */
+  #startUnfinished(): void {
+    if (this.#started !== 0) return;
+    this.#start();
+    this.bytesIn = this.requestHead.filled;
   }
 }
 

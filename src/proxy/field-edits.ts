@@ -1,11 +1,13 @@
 import { nameHash } from '../http/characters.ts';
 import type { Head } from '../http/head.ts';
+import { Known, knownNumber } from '../http/known-header.ts';
 import { output } from '../http/output.ts';
 
 interface Edit {
   readonly name: string;
   readonly lower: string;
   readonly hash: number;
+  readonly known: number;
   /** undefined removes. */
   readonly value: string | undefined;
   /** Keeps the fields of that name that are there. */
@@ -15,6 +17,21 @@ interface Edit {
 /** Bytes that would end a field early or hide something: a Plugin's value with one of them is refused. */
 const FORBIDDEN_VALUE = /[\0-\x08\x0a-\x1f\x7f]/;
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** Fields that say how a message is framed or how the connection is used: only the engine writes them. */
+const ENGINE = new Uint8Array(64);
+for (const known of [
+  Known.Connection,
+  Known.ContentLength,
+  Known.TransferEncoding,
+  Known.Host,
+  Known.Expect,
+  Known.Upgrade,
+  Known.KeepAlive,
+  Known.ProxyConnection,
+]) {
+  ENGINE[known] = 1;
+}
 
 /** Changes to the fields of a head, kept apart from its bytes until it is written. */
 export class FieldEdits {
@@ -55,6 +72,11 @@ export class FieldEdits {
     return this.#edits.length === 0 ? undefined : this.#edits.find((edit) => edit.lower === name)?.value;
   }
 
+  /** The first value given to that name (lower case), whatever the head says. */
+  added(name: string): string | undefined {
+    return this.#edits.find((edit) => edit.lower === name && edit.value !== undefined)?.value;
+  }
+
   /** All values of that name (lower case) as they will be sent. */
   values(head: Head, name: string): string[] {
     const values: string[] = [];
@@ -90,10 +112,10 @@ export class FieldEdits {
     return this.#edits.some((edit) => edit.lower === name);
   }
 
-  /** Puts the new fields into the output. */
+  /** Puts the new fields into the output, apart from those that the engine writes itself. */
   write(): void {
-    for (const { name, value } of this.#edits) {
-      if (value === undefined) continue;
+    for (const { name, known, value } of this.#edits) {
+      if (value === undefined || ENGINE[known] === 1) continue;
       output.putText(name);
       output.putText(': ');
       // Beyond latin1 a value goes out as UTF-8, as every other server does it.
@@ -109,7 +131,7 @@ export class FieldEdits {
       throw new TypeError(`the value of ${name} has a control character`);
     }
     const lower = name.toLowerCase();
-    this.#edits.push({ name, lower, hash: nameHash(lower), value, adds });
+    this.#edits.push({ name, lower, hash: nameHash(lower), known: knownNumber(lower), value, adds });
   }
 
   #drop(lower: string): void {

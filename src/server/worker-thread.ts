@@ -3,7 +3,6 @@
 import { createRequire } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { BalancerState } from '../balancers/balancer-state.ts';
-import { balancers } from '../balancers/index.ts';
 import { NetworkLookups } from '../discovery/lookups.ts';
 import { Resolver } from '../discovery/resolver.ts';
 import { deadlinesOf } from '../lib/deadlines.ts';
@@ -20,6 +19,7 @@ import { Runtime } from '../proxy/runtime.ts';
 import { monotonic } from '../state/memory/monotonic-clock.ts';
 import { RecordRing, WORKER_GAUGE } from '../state/memory/record-ring.ts';
 import { SharedState } from '../state/memory/shared-state.ts';
+import { balancersOn } from './balancing.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { loadPluginFile } from './plugin-files.ts';
 import { WorkerLog } from './worker-log.ts';
@@ -56,15 +56,7 @@ async function run(): Promise<void> {
     resolver: new Resolver({
       lookups: new NetworkLookups({ servers: start.dnsServers.length > 0 ? start.dnsServers : undefined }),
     }),
-    createBalancer(value, options, targets) {
-      const type = (value.type as string | undefined) ?? 'roundrobin';
-      const definition = balancers.find(({ name }) => name === type) ?? balancers[0];
-      return definition.create(
-        targets,
-        { upstream: options.key, hash_on: value.hash_on as never, key: value.key as string | undefined },
-        balancerState,
-      );
-    },
+    createBalancer: balancersOn(balancerState),
   });
 
   const ring = start.ring === undefined ? undefined : new RecordRing(start.ring);

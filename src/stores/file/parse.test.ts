@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { Configuration } from '../../model/configuration.ts';
+import { Sealing } from '../../model/sealing.ts';
 import { formatError } from './file-error.ts';
 import { parseText, parseValue } from './parse.ts';
 
@@ -124,6 +126,39 @@ describe('positions', () => {
       'sluice.yaml:7:14: upstreams[0].nodes["127.0.0.1:1980"]: no',
     );
   });
+});
+
+test('errors that the model finds have their lines, also in lists with gaps and inside Consumers', () => {
+  const file = parseText(
+    'sluice.yaml',
+    `upstreams:
+  - id: a
+    nodes: { '127.0.0.1:80': 1 }
+    retries: many
+consumers:
+  - username: jack
+  - username: jill
+    credentials:
+      - id: one
+        colour: red
+routes:
+  - id: a
+    uri: /a
+    upstream_id: nope
+`,
+  );
+  assert.deepEqual(file.errors, []);
+  const configuration = new Configuration({ plugins: [], sealing: Sealing.ephemeral() });
+  const result = configuration.replace(file.resources);
+  assert.ok(!result.ok);
+  const lines = result.errors.map((error) => formatError(file.locate(error))).sort();
+  assert.equal(lines.length, 3, lines.join('\n'));
+  assert.match(
+    lines[0],
+    /^sluice\.yaml:10:9: consumers\[1\]\.credentials\[0\]\.colour: .*additional properties forbidden/,
+  );
+  assert.match(lines[1], /^sluice\.yaml:14:5: routes\[0\]\.upstream_id: .*upstream id \[nope\]/);
+  assert.match(lines[2], /^sluice\.yaml:4:5: upstreams\[0\]\.retries: .*expected integer/);
 });
 
 describe('a file is refused', () => {
@@ -304,7 +339,7 @@ test('any JSON that is a configuration is read as JSON.parse reads it, and broke
   );
 });
 
-test('no text makes it throw', () => {
+test('no text makes it throw, and each error is one line with a place', () => {
   const pieces = fc.constantFrom(
     'a',
     ':',
@@ -332,7 +367,7 @@ test('no text makes it throw', () => {
   fc.assert(
     fc.property(fc.array(pieces, { maxLength: 12 }), fc.boolean(), (parts, json) => {
       const { errors } = parseText(json ? 'x.json' : 'x.yaml', parts.join(''), { environment: {} });
-      assert.ok(errors.length > 0);
+      for (const error of errors) assert.match(formatError(error), /^x\.(?:json|yaml):\d+:\d+: .+$/);
     }),
     { numRuns: 300 },
   );

@@ -31,6 +31,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     await command.run(positionals, values as Readonly<Record<string, string | boolean | undefined>>);
   } catch (error) {
     fail(error instanceof Error ? error.message : String(error), error);
+    // What failed half-way may have left threads and listeners behind, which would go on for ever.
+    process.exit();
   }
 }
 

@@ -196,5 +196,10 @@ async function startTelemetry({ settings, version, log }: GatewayOptions): Promi
       ...(address !== undefined && { prometheus: { address: address.host, port: address.port } }),
     },
     onTrouble: (message) => log.warn(message),
+  }).catch((error: Error) => {
+    if (!error.message.includes('EADDRINUSE')) throw error;
+    throw new Error(
+      `the metrics' address ${metrics.address} is in use by another program; choose another with --metrics-listen`,
+    );
   });
 }

@@ -54,7 +54,7 @@ export async function serveStore(
     log,
   });
   const keyFile = shown(path.join(data.path, 'admin.key'));
-  const fromEnvironment = process.env.SLUICE_ADMIN_KEY !== undefined;
+  const fromEnvironment = (process.env.SLUICE_ADMIN_KEY ?? '') !== '';
   const key = fromEnvironment
     ? 'from SLUICE_ADMIN_KEY'
     : data.adminKey.fresh

@@ -65,6 +65,7 @@ export class SocketTransport implements Transport {
   /** Reads come through onRead; pausing then works on the handle. */
   readonly #shared: boolean;
   #paused = false;
+  #localPort: number | undefined;
   readonly remoteAddress: string;
   readonly remotePort: number;
 
@@ -82,8 +83,10 @@ export class SocketTransport implements Transport {
     if (!shared) socket.on('data', onData);
   }
 
+  /** Asked of the system once: it costs a call, and each request wants to know. */
   get localPort(): number {
-    return this.#socket.localPort ?? 0;
+    this.#localPort ??= this.#socket.localPort ?? 0;
+    return this.#localPort;
   }
 
   get unsent(): number {

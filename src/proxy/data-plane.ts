@@ -15,7 +15,8 @@ import type { Runtime } from './runtime.ts';
 export interface DataPlaneOptions {
   readonly limits: ClientLimits;
   readonly trusted: TrustedHops | undefined;
-  readonly sink: ExchangeEndSink;
+  /** undefined when nobody wants to know. */
+  readonly sink: ExchangeEndSink | undefined;
   readonly log: Logger;
   /** Largest body that a Binding may hold whole, in bytes. */
   readonly maxCollectedBytes: number;
@@ -142,6 +143,8 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   }
 
   record(exchange: Exchange): void {
+    const { sink } = this.#options;
+    if (sink === undefined) return;
     const { requestHead: head, request, route, second } = exchange;
     const end = this.#end;
     end.startedAt = exchange.startedAt;
@@ -155,7 +158,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     end.bytesIn = exchange.bytesIn;
     end.bytesOut = exchange.bytesOut;
     end.revision = exchange.revision;
-    end.requestId = exchange.id;
+    end.requestId = sink.wantsDetail ? exchange.id : '';
     end.clientAddress = request.clientAddress;
     end.head = head.bytes;
     const parsed = head.length > 0;
@@ -180,7 +183,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     end.consumer = exchange.consumer?.username ?? '';
     end.metrics = second?.metrics ?? false;
     end.preferName = second?.preferName ?? false;
-    this.#options.sink.write(end);
+    sink.write(end);
   }
 
   release(exchange: Exchange): void {

@@ -421,14 +421,19 @@ export class Exchange
   }
 }
 
-// Ids: 64 random bits for the process and 64 that count from a random start; unique, not secret.
+// Ids: 64 random bits for the thread, then 64 that count from a random start: unique, not secret.
 const seed = randomFillSync(new Uint32Array(4));
-const prefix = (seed[0].toString(16).padStart(8, '0') + seed[1].toString(16).padStart(8, '0')) as string;
+const BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const prefix = hex(seed[0]) + hex(seed[1]);
 let high = seed[2];
 let low = seed[3];
 
 function newId(): string {
   low = (low + 0x9e3779b1) >>> 0;
   if (low < 0x9e3779b1) high = (high + 1) >>> 0;
-  return prefix + high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
+  return prefix + hex(high) + hex(low);
+}
+
+function hex(word: number): string {
+  return BYTES[word >>> 24] + BYTES[(word >>> 16) & 255] + BYTES[(word >>> 8) & 255] + BYTES[word & 255];
 }

@@ -8,7 +8,6 @@ import { Resolver } from '../discovery/resolver.ts';
 import { deadlinesOf } from '../lib/deadlines.ts';
 import { IpSet } from '../lib/ip-range.ts';
 import { withDefaults } from '../lib/json-schema.ts';
-import type { ExchangeEndSink } from '../model/exchange-end.ts';
 import type { Value } from '../model/resource.ts';
 import { Snapshot } from '../model/snapshot.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
@@ -74,7 +73,7 @@ async function run(): Promise<void> {
       send: deadlinesOf(client.sendTimeout * 1000),
     },
     trusted: start.trustedAddresses.length > 0 ? new IpSet(start.trustedAddresses) : undefined,
-    sink: ring ?? NO_SINK,
+    sink: ring,
     log,
     maxCollectedBytes: start.maxCollectedBytes,
   });
@@ -137,8 +136,6 @@ async function reloadPlugin(runtime: Runtime, file: string, version: number): Pr
     log.error('plugin not reloaded; the old one stays', { file, error: String(error) });
   }
 }
-
-const NO_SINK: ExchangeEndSink = { write() {} };
 
 /** So many strays in a minute, and the worker is no longer believed to be sound. */
 const MAX_STRAYS = 100;

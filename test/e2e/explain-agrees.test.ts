@@ -349,7 +349,7 @@ async function withGateway(
       send: never,
     },
     trusted: trusting ? new IpSet(['127.0.0.1']) : undefined,
-    sink: { write() {} },
+    sink: undefined,
     log,
     maxCollectedBytes: defaults.max_collected_bytes,
   });

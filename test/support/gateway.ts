@@ -132,7 +132,7 @@ export class Gateway {
         ...options.limits,
       },
       trusted: options.trusted && new Set(options.trusted),
-      sink: { write: (end) => this.#record(end) },
+      sink: { wantsDetail: true, write: (end) => this.#record(end) },
       log,
       maxCollectedBytes: options.maxCollectedBytes ?? 1 << 20,
     });

@@ -24,7 +24,7 @@ export interface SettingsShape {
   }[];
   /** The Admin API. */
   readonly admin?: {
-    /** Whether the Admin API is served. Default: `false`. */
+    /** Whether the Admin API is served. It is not where the file has no `admin`. Default: `true`. */
     readonly enabled?: boolean;
     /** Where the Admin API listens: `host:port`, an IPv6 address in brackets. Default: `"127.0.0.1:9180"`. */
     readonly address?: string;

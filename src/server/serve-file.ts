@@ -65,8 +65,15 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
     import('./admin-listener.ts'),
     import('../admin/explain-endpoint.ts'),
   ]);
-  const { address, keys, allow } = settings.admin;
-  if (keys.length === 0) throw new ConfigError(`${file}: admin.enabled wants admin.keys: who may ask?`);
+  const { address, keys: written, allow } = settings.admin;
+  const fromEnvironment = process.env.SLUICE_ADMIN_KEY;
+  const keys =
+    written.length > 0 || fromEnvironment === undefined
+      ? written
+      : [{ name: 'admin', key: fromEnvironment, role: 'admin' as const }];
+  if (keys.length === 0) {
+    throw new ConfigError(`${file}: the Admin API wants admin.keys, or SLUICE_ADMIN_KEY in the environment`);
+  }
   return startAdmin(parseAddress(address), {
     configuration: gateway.configuration,
     store: {

@@ -310,8 +310,8 @@ export class RawUpstream {
         headSeen = false;
         const whole = { ...request, body: body.body, trailers: body.trailers };
         this.requests.push(whole);
-        raw = request.fields.has('upgrade');
-        this.#answer(whole);
+        // After a switch of protocols the bytes are no requests any more.
+        raw = this.#answer(whole);
       }
     };
     socket.on('data', parse);
@@ -322,16 +322,23 @@ export class RawUpstream {
     });
   }
 
-  #answer(request: RawRequest): void {
+  /** Sends what the script says; whether that switches protocols. */
+  #answer(request: RawRequest): boolean {
     const { onRequest, onHead } = this.script;
+    const { connection } = request;
+    // A connection that the script has ended answers nothing more.
+    if (connection.socket.writableEnded) return false;
     if (onRequest === undefined) {
-      if (onHead === undefined) request.connection.write(OK);
-      return;
+      if (onHead === undefined) connection.write(OK);
+      return false;
     }
     const answer = onRequest.call(this.script, request);
-    if (answer instanceof Promise) {
-      void answer.then((late) => late !== undefined && request.connection.write(late));
-    } else if (answer !== undefined) request.connection.write(answer);
+    if (answer instanceof Promise) void answer.then((late) => late !== undefined && connection.write(late));
+    else if (answer !== undefined) {
+      connection.write(answer);
+      return bytesOf(answer).latin1Slice(0, 12) === 'HTTP/1.1 101';
+    }
+    return false;
   }
 
   #head(head: string, connection: RawSocket, number: number): RawRequest {

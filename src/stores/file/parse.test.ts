@@ -167,10 +167,7 @@ describe('a file is refused', () => {
     'when it holds comments only': ['# nothing\n', /the file is empty/],
     'when it is a list': ['- a', /^sluice.yaml:1:1: expected names and values at the top, got a list$/],
     'when YAML is malformed': ['workers: 1\nroutes: [{ id: a\n', /^sluice.yaml:\d:\d+: Flow/],
-    'when it holds two documents': [
-      'workers: 1\n---\nworkers: 2\n',
-      /^sluice.yaml:2:1: .*multiple documents/,
-    ],
+    'when it holds two documents': ['workers: 1\n---\nworkers: 2\n', /^sluice.yaml:2:1: .*one document only/],
     'for a tag': ['workers: !!js/function "x"', /^sluice.yaml:1:10: tags are not allowed/],
     'for a tag YAML knows': ['data_dir: !!binary aGk=', /^sluice.yaml:1:11: tags are not allowed/],
     'for duplicate keys': [
@@ -263,6 +260,17 @@ describe('a file is refused', () => {
         .fill(`*a${level - 1}`)
         .join()}]\n`;
     assert.match(errorsOf(text).join('\n'), /Excessive alias count/);
+  });
+
+  test('for values nested deeper than the stack, or than any configuration', () => {
+    for (const depth of [300, 20_000]) {
+      const json = `{"routes":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+      for (const file of ['sluice.json', 'sluice.yaml']) {
+        const errors = errorsOf(json, file);
+        assert.equal(errors.length, 1);
+        assert.match(errors[0], /nested too deeply|too deep/i, file);
+      }
+    }
   });
 
   test('with all that is wrong at once', () => {

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import type { Alias, Document, LineCounter, Node, Pair, Range, Scalar, YAMLMap } from 'yaml';
+import type { Alias, Document, LineCounter, Node, Pair, Range, Scalar, YAMLMap, YAMLParseError } from 'yaml';
 import type { Path, Position } from './file-error.ts';
 import type { SourceText, TextError } from './source-text.ts';
 
@@ -23,7 +23,7 @@ export function parseYaml(text: string): SourceText {
   const found = document.errors.length > 0 ? document.errors.slice(0, 1) : document.warnings;
   const errors: TextError[] = found.map(({ code, message, pos }) => ({
     path: [],
-    message: code === 'TAG_RESOLVE_FAILED' ? `tags are not allowed: ${message}` : message,
+    message: wordsOf(code, message),
     position: tree.positionAt(pos[0]),
   }));
   if (errors.length === 0) errors.push(...tree.check());
@@ -58,6 +58,20 @@ function parseTree(text: string): YamlTree {
     uniqueKeys: false,
   });
   return new YamlTree(document, lines);
+}
+
+/** What the library finds wrong, where its own words are for programmers. */
+function wordsOf(code: YAMLParseError['code'], message: string): string {
+  switch (code) {
+    case 'TAG_RESOLVE_FAILED':
+      return `tags are not allowed: ${message}`;
+    case 'MULTIPLE_DOCS':
+      return 'the file may hold one document only; a second one begins here';
+    case 'RESOURCE_EXHAUSTION':
+      return 'the values are nested too deeply';
+    default:
+      return message;
+  }
 }
 
 class YamlTree {

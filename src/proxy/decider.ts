@@ -87,17 +87,8 @@ export class Decider {
     if (exchange.route === null) return exchange.reply(NOT_FOUND);
     if (exchange.consumer === undefined && pipeline.authenticates?.(exchange))
       return exchange.reply(UNAUTHENTICATED);
-    if (exchange.second!.needsRequestBody) exchange.forwarding.collect(() => this.#collected(exchange));
+    if (exchange.second!.needsRequestBody) exchange.forwarding.collect(() => this.#access(exchange));
     else this.#access(exchange);
-  }
-
-  /** Runs in the event of the body's last byte, which knows nothing of handlers that throw. */
-  #collected(exchange: Exchange): void {
-    try {
-      this.#access(exchange);
-    } catch (error) {
-      exchange.fail(error);
-    }
   }
 
   #access(exchange: Exchange): void {

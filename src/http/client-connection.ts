@@ -69,6 +69,8 @@ export class ClientConnection implements TransportOwner, Waiting {
   exchange: ServerExchange | null = null;
   /** The connection may serve another request after this one. */
   keepAlive = true;
+  /** What the host prepared for all requests of this connection. */
+  prepared: Buffer | null = null;
   requestComplete = true;
   #state: number = State.Head;
   #requests = 0;

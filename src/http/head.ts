@@ -4,6 +4,7 @@
 // shared read buffer and a head may be read until its Exchange ends. Parsing resumes where the
 // bytes ended: a head that comes byte by byte costs as much as one that comes whole.
 
+import { copyBytes } from '../lib/latin1.ts';
 import { nameHash, TOKEN } from './characters.ts';
 
 /** Size of the buffer that a head starts with; grown when a head needs more, up to the limit. */
@@ -94,10 +95,7 @@ export class Head {
   /** Takes over as many bytes as fit; the number taken. */
   append(from: Uint8Array, start: number, end: number): number {
     const taken = Math.min(end - start, this.bytes.length - this.filled);
-    this.bytes.set(
-      start === 0 && taken === from.length ? from : from.subarray(start, start + taken),
-      this.filled,
-    );
+    copyBytes(from, start, start + taken, this.bytes, this.filled);
     this.filled += taken;
     return taken;
   }

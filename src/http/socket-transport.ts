@@ -5,6 +5,7 @@
 
 import net from 'node:net';
 import type tls from 'node:tls';
+import { beginEvent } from '../lib/event-clock.ts';
 import { poison, poisoning } from './poison.ts';
 import {
   CONGESTED,
@@ -32,27 +33,33 @@ interface Owned {
 }
 
 function onRead(this: net.Socket & Owned, length: number, buffer: Uint8Array): boolean {
+  beginEvent();
   this.transport.owner.onData(buffer as Buffer, 0, length);
   if (poisoning) poison(buffer, 0, length);
   return true;
 }
 function onData(this: net.Socket & Owned, bytes: Buffer): void {
+  beginEvent();
   this.transport.owner.onData(bytes, 0, bytes.length);
   if (poisoning) poison(bytes, 0, bytes.length);
 }
 function onConnect(this: net.Socket & Owned): void {
+  beginEvent();
   this.transport.owner.onConnected();
 }
 function onEnd(this: net.Socket & Owned): void {
+  beginEvent();
   this.transport.owner.onEnd();
 }
 function onDrain(this: net.Socket & Owned): void {
+  beginEvent();
   this.transport.owner.onDrain();
 }
 function onError(this: net.Socket & Owned, error: Error): void {
   this.transport.error = error;
 }
 function onClose(this: net.Socket & Owned): void {
+  beginEvent();
   this.transport.closed = true;
   this.transport.owner.onClose(this.transport.error);
 }

@@ -50,7 +50,7 @@ export class Decider {
       const outcome = this.runSteps(pipeline.first, exchange);
       if (outcome instanceof Promise) {
         exchange.forwarding.keepFirst();
-        void exchange.wait(outcome.then((reply) => this.#identified(exchange, pipeline, reply)));
+        void exchange.wait(outcome, (reply) => this.#identified(exchange, pipeline, reply));
         return;
       }
       this.#identified(exchange, pipeline, outcome);
@@ -97,13 +97,11 @@ export class Decider {
     const outcome = this.runSteps(steps, exchange);
     if (outcome instanceof Promise) {
       exchange.forwarding.keepFirst();
-      void exchange.wait(
-        outcome.then((reply) => {
-          if (exchange.stage !== Stage.Deciding) return;
-          if (reply !== undefined) exchange.reply(reply);
-          else this.#forward(exchange);
-        }),
-      );
+      void exchange.wait(outcome, (reply) => {
+        if (exchange.stage !== Stage.Deciding) return;
+        if (reply !== undefined) exchange.reply(reply);
+        else this.#forward(exchange);
+      });
       return;
     }
     if (outcome !== undefined) exchange.reply(outcome);

@@ -7,6 +7,7 @@ import type { ClientConnection, ServerExchange } from '../http/client-connection
 import { Head } from '../http/head.ts';
 import type { ProtocolError } from '../http/protocol-error.ts';
 import type { UpstreamConnection, UpstreamExchange, UpstreamFailure } from '../http/upstream-connection.ts';
+import { beginEvent } from '../lib/event-clock.ts';
 import type { Consumer, CredentialMatch } from '../plugin/consumer.ts';
 import type {
   AccessExchange,
@@ -146,7 +147,7 @@ export class Exchange
   }
 
   get durationMs(): number {
-    return now() - this.#started;
+    return performance.now() - this.#started;
   }
 
   get matchedUri(): string | undefined {
@@ -332,10 +333,12 @@ export class Exchange
   // Ends.
 
   /** Marks that a handler's promise decides how it goes on. */
-  async wait(pending: Promise<void>): Promise<void> {
+  async wait<T>(pending: Promise<T>, then: (value: T) => void): Promise<void> {
     this.#waiting++;
     try {
-      await pending;
+      const value = await pending;
+      beginEvent();
+      then(value);
     } catch (error) {
       if (this.stage !== Stage.Ended) this.fail(error);
     } finally {

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { ClientConnection } from '../http/client-connection.ts';
 import { output } from '../http/output.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -45,6 +46,10 @@ export function writeForwarded(exchange: Exchange): void {
   const { edits } = request;
   const trusted = request.peerTrusted;
   const ours = edits.empty;
+  if (ours && !trusted && request.clientAddress === request.peerAddress && exchange.connection !== null) {
+    writePrepared(exchange, exchange.connection);
+    return;
+  }
   if (ours || !edits.has('x-real-ip')) writeText(REAL_IP, request.clientAddress);
   if (ours || !edits.has('x-forwarded-for')) {
     const claimed = trusted ? request.headerValues('x-forwarded-for').join(', ') : '';
@@ -52,6 +57,10 @@ export function writeForwarded(exchange: Exchange): void {
     else writeText(FOR, claimed === '' ? request.peerAddress : `${claimed}, ${request.peerAddress}`);
   }
   if (ours || !edits.has('x-forwarded-proto')) writeText(PROTO, request.scheme);
+  if (ours || !edits.has('x-forwarded-port')) {
+    const port = trusted ? request.header('x-forwarded-port') : undefined;
+    writeText(PORT, port ?? exchange.host.portText(exchange.localPort));
+  }
   if (ours || !edits.has('x-forwarded-host')) {
     const host = trusted ? request.header('x-forwarded-host') : undefined;
     if (host !== undefined) writeText(HOST, host);
@@ -61,10 +70,21 @@ export function writeForwarded(exchange: Exchange): void {
       output.putAll(CRLF);
     }
   }
-  if (ours || !edits.has('x-forwarded-port')) {
-    const port = trusted ? request.header('x-forwarded-port') : undefined;
-    writeText(PORT, port ?? exchange.host.portText(exchange.localPort));
-  }
+}
+
+/** The usual case: nearly all of it is the same for every request of a connection. */
+function writePrepared(
+  { request, requestHead: head, host, localPort }: Exchange,
+  connection: ClientConnection,
+): void {
+  connection.prepared ??= bytes(
+    `X-Real-IP: ${request.peerAddress}\r\nX-Forwarded-For: ${request.peerAddress}\r\nX-Forwarded-Proto: ${request.scheme}\r\nX-Forwarded-Port: ${host.portText(localPort)}\r\n`,
+  );
+  output.putAll(connection.prepared);
+  if (head.hostStart < 0) return;
+  output.putAll(HOST);
+  output.put(head.bytes, head.hostStart, head.authorityEnd);
+  output.putAll(CRLF);
 }
 
 function writeText(name: Buffer, value: string): void {

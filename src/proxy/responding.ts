@@ -107,14 +107,12 @@ export class Responding implements ChunkSink {
         }
         if (pending instanceof Promise) {
           void exchange.wait(
-            pending.then(
-              () => {
-                if (exchange.stage !== Stage.Ended) run(i + 1);
-              },
-              (error) => {
-                throw new PluginFailure(steps[i], error);
-              },
-            ),
+            pending.catch((error) => {
+              throw new PluginFailure(steps[i], error);
+            }),
+            () => {
+              if (exchange.stage !== Stage.Ended) run(i + 1);
+            },
           );
           return;
         }

@@ -149,9 +149,10 @@ export class Target implements BalancerTarget {
   waitForAddress(exchange: Exchange, then: (found: boolean) => void): void {
     void exchange.wait(
       this.#resolver.resolve(this.#poolTarget.host).then(
-        (addresses) => then(addresses.length > 0),
-        () => then(false),
+        (addresses) => addresses.length > 0,
+        () => false,
       ),
+      then,
     );
   }
 

@@ -3,7 +3,7 @@ import type net from 'node:net';
 import tls from 'node:tls';
 import type { ClientLimits } from '../../src/http/client-connection.ts';
 import { type Deadlines, deadlinesOf } from '../../src/lib/deadlines.ts';
-import type { ExchangeEnd } from '../../src/model/exchange-end.ts';
+import type { ExchangeEnd, ExchangeEndSink } from '../../src/model/exchange-end.ts';
 import type { Kind, Value } from '../../src/model/resource.ts';
 import { Snapshot } from '../../src/model/snapshot.ts';
 import { definePlugin, type Handlers, type Plugin } from '../../src/plugin/define-plugin.ts';
@@ -62,6 +62,8 @@ export interface GatewayOptions {
   /** Addresses of hops whose X-Forwarded-* are believed. */
   readonly trusted?: readonly string[];
   readonly resolver?: AddressSource;
+  /** Takes the ends of Exchanges in place of `records`. */
+  readonly sink?: ExchangeEndSink;
 }
 
 const LOOPBACK: AddressSource = {
@@ -132,7 +134,7 @@ export class Gateway {
         ...options.limits,
       },
       trusted: options.trusted && new Set(options.trusted),
-      sink: { wantsDetail: true, write: (end) => this.#record(end) },
+      sink: options.sink ?? { wantsDetail: true, write: (end) => this.#record(end) },
       log,
       maxCollectedBytes: options.maxCollectedBytes ?? 1 << 20,
     });

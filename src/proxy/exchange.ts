@@ -1,7 +1,6 @@
 // One request and its response, from complete head to record. Objects are kept and used again:
 // a bare request makes no object of its own.
 
-import { randomFillSync } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { ClientConnection, ServerExchange } from '../http/client-connection.ts';
 import { Head } from '../http/head.ts';
@@ -24,6 +23,7 @@ import type { ExchangeHost } from './exchange-host.ts';
 import { Forwarding } from './forwarding.ts';
 import type { SecondHalf } from './pipeline.ts';
 import { writeReply } from './reply-writer.ts';
+import { newRequestId } from './request-id.ts';
 import { Responding } from './responding.ts';
 import type { Upstream } from './upstream.ts';
 import { readVariable } from './variables.ts';
@@ -116,7 +116,7 @@ export class Exchange
   // What Plugins see of it, besides the three views.
 
   get id(): string {
-    if (this.#id === '') this.#id = newId();
+    if (this.#id === '') this.#id = newRequestId();
     return this.#id;
   }
 
@@ -419,16 +419,4 @@ export class Exchange
     this.#start();
     this.bytesIn = this.requestHead.filled;
   }
-}
-
-// Ids: 64 random bits for the process and 64 that count from a random start; unique, not secret.
-const seed = randomFillSync(new Uint32Array(4));
-const prefix = (seed[0].toString(16).padStart(8, '0') + seed[1].toString(16).padStart(8, '0')) as string;
-let high = seed[2];
-let low = seed[3];
-
-function newId(): string {
-  low = (low + 0x9e3779b1) >>> 0;
-  if (low < 0x9e3779b1) high = (high + 1) >>> 0;
-  return prefix + high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
 }

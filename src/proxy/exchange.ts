@@ -96,14 +96,8 @@ export class Exchange
     this.stage = Stage.Fresh;
     this.requestHead.reset();
     this.responseHead.reset();
-    this.request.reset();
-    this.upstream.reset();
-    this.response.reset();
-    this.forwarding.reset();
-    this.responding.reset();
     this.route = this.second = null;
     this.consumer = this.credentialId = this.chosenUpstream = undefined;
-    this.#slots = this.ownVariables = undefined;
     this.#id = this.reason = this.targetKey = '';
     this.upstreamStatus = this.attempts = this.bytesIn = this.bytesOut = 0;
     this.revision = 0;
@@ -339,7 +333,7 @@ export class Exchange
     } catch (error) {
       if (this.stage !== Stage.Ended) this.fail(error);
     } finally {
-      if (--this.#waiting === 0 && this.#over) this.host.release(this);
+      if (--this.#waiting === 0 && this.#over) this.#release();
     }
   }
 
@@ -405,7 +399,18 @@ export class Exchange
     }
     this.host.record(this);
     this.#over = true;
-    if (this.#waiting === 0) this.host.release(this);
+    if (this.#waiting === 0) this.#release();
+  }
+
+  /** Gives the object back, without the bodies and values that it would keep alive until it is used again. */
+  #release(): void {
+    this.request.reset();
+    this.upstream.reset();
+    this.response.reset();
+    this.forwarding.reset();
+    this.responding.reset();
+    this.#slots = this.ownVariables = undefined;
+    this.host.release(this);
   }
 
   #start(): void {

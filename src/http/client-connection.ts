@@ -142,7 +142,8 @@ export class ClientConnection implements TransportOwner, Waiting {
         return;
       case State.Waiting:
         // A client that only finished sending still wants the answer; one that went away doesn't.
-        this.keepAlive = false;
+        // Requests that came before the end are still served.
+        if (this.#pending === null) this.keepAlive = false;
         if (!this.#congested) PROBE.arm(this);
         return;
       default:
@@ -312,7 +313,7 @@ export class ClientConnection implements TransportOwner, Waiting {
     const { limits } = this.host;
     const exchange = (this.exchange ??= this.host.acquire(this));
     const head = exchange.requestHead;
-    if (head.filled === 0) limits.head.arm(this);
+    const begins = head.filled === 0;
     let at = start;
     for (;;) {
       const before = head.filled;
@@ -324,10 +325,12 @@ export class ClientConnection implements TransportOwner, Waiting {
         return;
       }
       if (result !== MORE) return this.#refuse(result);
-      if (at === end && head.filled < head.bytes.length) return;
-      if (!head.grow(limits.maxHeadBytes)) return this.#refuse(Refusal.HeadTooLarge);
-      if (at === end) return;
+      const full = head.filled === head.bytes.length;
+      if (full && !head.grow(limits.maxHeadBytes)) return this.#refuse(Refusal.HeadTooLarge);
+      if (at === end) break;
     }
+    // Most heads come whole and need no deadline.
+    if (begins) limits.head.arm(this);
   }
 
   #onHead(exchange: ServerExchange, head: Head, bytes: Uint8Array, bodyStart: number, end: number): void {
@@ -355,6 +358,11 @@ export class ClientConnection implements TransportOwner, Waiting {
     this.#bodyPaused = false;
     this.#state = this.requestComplete ? State.Waiting : State.Body;
     if (!this.requestComplete) limits.body.arm(this);
+    if (this.#peerEnded) {
+      if (!this.requestComplete) return this.#lose('client_abort'); // the rest will never come
+      if (this.#pending === null) this.keepAlive = false;
+      PROBE.arm(this);
+    }
     exchange.onRequest(bytes, bodyStart, bodyEnd, this.requestComplete);
   }
 

@@ -1,7 +1,6 @@
 // One request and its response, from complete head to record. Objects are kept and used again:
 // a bare request makes no object of its own.
 
-import { randomFillSync } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { ClientConnection, ServerExchange } from '../http/client-connection.ts';
 import { Head } from '../http/head.ts';
@@ -25,6 +24,7 @@ import type { ExchangeHost } from './exchange-host.ts';
 import { Forwarding } from './forwarding.ts';
 import type { SecondHalf } from './pipeline.ts';
 import { writeReply } from './reply-writer.ts';
+import { newRequestId } from './request-id.ts';
 import { Responding } from './responding.ts';
 import type { Upstream } from './upstream.ts';
 import { readVariable } from './variables.ts';
@@ -97,14 +97,8 @@ export class Exchange
     this.stage = Stage.Fresh;
     this.requestHead.reset();
     this.responseHead.reset();
-    this.request.reset();
-    this.upstream.reset();
-    this.response.reset();
-    this.forwarding.reset();
-    this.responding.reset();
     this.route = this.second = null;
     this.consumer = this.credentialId = this.chosenUpstream = undefined;
-    this.#slots = this.ownVariables = undefined;
     this.#id = this.reason = this.targetKey = '';
     this.upstreamStatus = this.attempts = this.bytesIn = this.bytesOut = 0;
     this.revision = 0;
@@ -117,7 +111,7 @@ export class Exchange
   // What Plugins see of it, besides the three views.
 
   get id(): string {
-    if (this.#id === '') this.#id = newId();
+    if (this.#id === '') this.#id = newRequestId();
     return this.#id;
   }
 
@@ -342,7 +336,7 @@ export class Exchange
     } catch (error) {
       if (this.stage !== Stage.Ended) this.fail(error);
     } finally {
-      if (--this.#waiting === 0 && this.#over) this.host.release(this);
+      if (--this.#waiting === 0 && this.#over) this.#release();
     }
   }
 
@@ -408,7 +402,18 @@ export class Exchange
     }
     this.host.record(this);
     this.#over = true;
-    if (this.#waiting === 0) this.host.release(this);
+    if (this.#waiting === 0) this.#release();
+  }
+
+  /** Gives the object back, without the bodies and values that it would keep alive until it is used again. */
+  #release(): void {
+    this.request.reset();
+    this.upstream.reset();
+    this.response.reset();
+    this.forwarding.reset();
+    this.responding.reset();
+    this.#slots = this.ownVariables = undefined;
+    this.host.release(this);
   }
 
   #start(): void {
@@ -422,21 +427,4 @@ export class Exchange
     this.#start();
     this.bytesIn = this.requestHead.filled;
   }
-}
-
-// Ids: 64 random bits for the thread, then 64 that count from a random start: unique, not secret.
-const seed = randomFillSync(new Uint32Array(4));
-const BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-const prefix = hex(seed[0]) + hex(seed[1]);
-let high = seed[2];
-let low = seed[3];
-
-function newId(): string {
-  low = (low + 0x9e3779b1) >>> 0;
-  if (low < 0x9e3779b1) high = (high + 1) >>> 0;
-  return prefix + hex(high) + hex(low);
-}
-
-function hex(word: number): string {
-  return BYTES[word >>> 24] + BYTES[(word >>> 16) & 255] + BYTES[(word >>> 8) & 255] + BYTES[word & 255];
 }

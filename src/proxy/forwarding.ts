@@ -245,15 +245,16 @@ export class Forwarding {
 
   onAnswered(): void {
     const exchange = this.#exchange;
-    exchange.upstreamMs = now() - this.#forwardingStarted;
-    this.#settle(exchange.responseHead.status >= 500);
+    const at = now();
+    exchange.upstreamMs = at - this.#forwardingStarted;
+    this.#settle(exchange.responseHead.status >= 500, at);
   }
 
   /** Tells the Target how the attempt went. */
-  #settle(failed: boolean): void {
+  #settle(failed: boolean, at = now()): void {
     if (!this.#underWay) return;
     this.#underWay = false;
-    this.#target!.finished(now() - this.#attemptStarted, failed);
+    this.#target!.finished(at - this.#attemptStarted, failed);
   }
 
   onReleased(): void {

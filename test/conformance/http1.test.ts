@@ -475,3 +475,26 @@ test('gives a slow head no more time for each byte', async (t) => {
   client.write('GET / HTTP/1.1\r\nX-A: ');
   assert.match(await client.finished(), /^HTTP\/1\.1 408 /);
 });
+
+test('drains: idle connections close, requests under way end and close theirs', async (t) => {
+  let answer: ((text: string) => void) | undefined;
+  const { client, gateway, upstream } = await setUp(t, {
+    onRequest: () => new Promise((resolve) => (answer = resolve)),
+  });
+  const { port } = gateway;
+  const idle = await RawClient.connect(port);
+  client.write(get());
+  await until('the request', () => upstream.requests.length === 1);
+  const drained = gateway.dataPlane.drain(2000);
+  await idle.finished();
+  assert.equal(idle.ending, 'end');
+  answer!(OK);
+  await client.finished();
+  assert.equal(client.ending, 'end');
+  const [{ status, fields }] = client.responses();
+  assert.deepEqual([status, fields.get('connection')], [200, 'close']);
+  client.socket.end();
+  idle.socket.end();
+  await drained;
+  await assert.rejects(RawClient.connect(port));
+});

@@ -8,12 +8,10 @@ import { ConfigError } from '../model/errors.ts';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Logger } from '../plugin/kit.ts';
-import { plugins as builtIn } from '../plugins/index.ts';
 import { createRecordRing } from '../state/memory/record-ring.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { expressionProblem } from './expression-problem.ts';
-import { loadPluginFile } from './plugin-files.ts';
 import { Workers } from './workers.ts';
 
 export interface GatewayOptions {
@@ -25,17 +23,16 @@ export interface GatewayOptions {
   readonly pluginFiles: readonly string[];
 }
 
-/** All Plugins: the built-in ones and the user's own. */
-export async function loadPlugins(files: readonly string[]): Promise<readonly Plugin[]> {
-  const own = await Promise.all(files.map((file) => loadPluginFile(file)));
-  const plugins = [...builtIn];
-  for (const plugin of own.flat()) {
-    if (plugins.some(({ name }) => name === plugin.name)) {
+/** Plugins with the user's own among them. */
+export function withOwnPlugins(plugins: readonly Plugin[], own: readonly Plugin[]): readonly Plugin[] {
+  const all = [...plugins];
+  for (const plugin of own) {
+    if (all.some(({ name }) => name === plugin.name)) {
       throw new ConfigError(`plugin ${plugin.name} exists already; give your own another name`);
     }
-    plugins.push(plugin);
+    all.push(plugin);
   }
-  return plugins;
+  return all;
 }
 
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */

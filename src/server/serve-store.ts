@@ -1,11 +1,12 @@
 import path from 'node:path';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
+import { plugins } from '../plugins/index.ts';
 import { SqliteStore } from '../stores/sqlite/sqlite-store.ts';
 import { startAdmin } from './admin-listener.ts';
 import { announce, shown } from './announce.ts';
 import { openDataDirectory } from './data-directory.ts';
-import { createConfiguration, Gateway, loadPlugins } from './gateway.ts';
+import { createConfiguration, Gateway } from './gateway.ts';
 import { catchAll } from './serve-upstream.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 
@@ -19,7 +20,6 @@ export async function serveStore(
 ): Promise<void> {
   const data = await openDataDirectory(path.resolve(directory));
   const store = await SqliteStore.open(data.path);
-  const plugins = await loadPlugins(settings.plugins);
   const configuration = await createConfiguration(plugins, data.encryptionKey);
   const errors = configuration.load(await store.load());
   if (errors.length > 0) {
@@ -39,7 +39,7 @@ export async function serveStore(
     log,
     configuration,
     plugins,
-    pluginFiles: settings.plugins,
+    pluginFiles: [],
   });
   const { keys: configured, allow, address } = settings.admin;
   const admin = await startAdmin(parseAddress(address), {

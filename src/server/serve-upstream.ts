@@ -3,8 +3,9 @@ import type { WrittenResource } from '../model/configuration.ts';
 import { ConfigError } from '../model/errors.ts';
 import type { Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
+import { plugins } from '../plugins/index.ts';
 import { announce, reachable } from './announce.ts';
-import { createConfiguration, Gateway, loadPlugins } from './gateway.ts';
+import { createConfiguration, Gateway } from './gateway.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 
 /** Sends everything to one Upstream: no file, no database, no Admin API. */
@@ -14,7 +15,6 @@ export async function serveUpstream(
   version: string,
   log: Logger,
 ): Promise<void> {
-  const plugins = await loadPlugins([]);
   const configuration = await createConfiguration(plugins, randomBytes(32));
   const replaced = configuration.replace([catchAll(upstream)]);
   if (!replaced.ok) throw new ConfigError(replaced.errors[0].message);

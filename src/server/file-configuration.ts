@@ -7,14 +7,13 @@ import type { FileError } from '../stores/file/file-error.ts';
 import type { ConfigFile } from '../stores/file/parse.ts';
 import { refuseErrors } from './file-errors.ts';
 import { createConfiguration, withOwnPlugins } from './gateway.ts';
-import { loadPluginFile } from './plugin-files.ts';
+import { loadPluginFile, type PluginFile, readPluginFile } from './plugin-files.ts';
 
 /** A declarative file with all that it names, checked. */
 export interface FileConfiguration {
   readonly configuration: Configuration;
   readonly plugins: readonly Plugin[];
-  /** Absolute paths. */
-  readonly pluginFiles: readonly string[];
+  readonly pluginFiles: readonly PluginFile[];
 }
 
 /** Takes a file as it was first read; throws FileErrors with all that is wrong with it. */
@@ -22,12 +21,14 @@ export async function checkFile(file: string, content: ConfigFile): Promise<File
   refuseErrors(file, content.errors);
   const { settings, resources, locate, errorAt } = content;
   const folder = path.dirname(path.resolve(file));
-  const pluginFiles = settings.plugins.map((plugin) => path.resolve(folder, plugin));
+  const pluginFiles: PluginFile[] = [];
   const errors: FileError[] = [];
   let plugins = builtIn;
-  for (const [index, pluginFile] of pluginFiles.entries()) {
+  for (const [index, name] of settings.plugins.entries()) {
     try {
+      const pluginFile = readPluginFile(path.resolve(folder, name));
       plugins = withOwnPlugins(plugins, await loadPluginFile(pluginFile));
+      pluginFiles.push(pluginFile);
     } catch (error) {
       errors.push(errorAt(['plugins', index], error instanceof Error ? error.message : String(error)));
     }

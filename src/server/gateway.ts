@@ -12,6 +12,7 @@ import { createRecordRing } from '../state/memory/record-ring.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { expressionProblem } from './expression-problem.ts';
+import type { PluginFile } from './plugin-files.ts';
 import { Workers } from './workers.ts';
 
 export interface GatewayOptions {
@@ -20,7 +21,7 @@ export interface GatewayOptions {
   readonly log: Logger;
   readonly configuration: Configuration;
   readonly plugins: readonly Plugin[];
-  readonly pluginFiles: readonly string[];
+  readonly pluginFiles: readonly PluginFile[];
 }
 
 /** Plugins with the user's own among them. */
@@ -64,6 +65,7 @@ export class Gateway {
       buffers,
       state: new SharedState(buffers),
       snapshot: configuration.snapshot,
+      pluginFiles: options.pluginFiles,
       log,
       ringFor(worker) {
         if (telemetry === undefined) return undefined;
@@ -87,7 +89,6 @@ export class Gateway {
         },
         trustedAddresses: settings.trusted_addresses,
         maxCollectedBytes: settings.max_collected_bytes,
-        pluginFiles: options.pluginFiles,
         dnsServers: settings.resolver.servers,
       },
     });

@@ -58,12 +58,18 @@ function serveText(url: string, text: string): void {
   registerHooks({
     load(url, context, next) {
       const text = texts.get(url);
-      // Without a format, Node must look into the file to find out what it is.
-      if (text === undefined || !context.format) return next(url, context);
+      if (text === undefined) return next(url, context);
       texts.delete(url);
-      return { format: context.format, source: text, shortCircuit: true };
+      const format = context.format ?? formatOf(url, text);
+      return format === undefined ? next(url, context) : { format, source: text, shortCircuit: true };
     },
   });
+}
+
+/** What Node would find out by reading the file where no package.json says it. */
+function formatOf(url: string, text: string): string | undefined {
+  if (!/^\s*(?:import|export)\b/m.test(text)) return undefined;
+  return new URL(url).pathname.endsWith('.ts') ? 'module-typescript' : 'module';
 }
 
 function messageOf(error: unknown): string {

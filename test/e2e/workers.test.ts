@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import net from 'node:net';
 import { test } from 'node:test';
 import { startWithFile } from '../support/config-file.ts';
 import { startEcho } from '../support/echo-upstream.ts';
@@ -150,15 +151,12 @@ test('limits stay exact over the end of a worker, and its connections are given 
 test('SIGTERM lets requests under way end, closes idle connections, takes no new ones, and ends with 0', async (t) => {
   const { sluice } = await start(t);
   const [idle, busy] = await connectToBoth(t, sluice);
-  const closed = new Promise<void>((resolve, reject) => {
-    const agent = new http.Agent({ keepAlive: true });
-    t.after(() => agent.destroy());
-    const request = http.get(`${sluice.traffic}/fast`, { agent }, (response) => {
-      response.resume();
-      response.on('end', () => response.socket?.once('close', () => resolve()));
-    });
-    request.on('error', reject);
-  });
+  const socket = net.connect(sluice.port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  const answered = new Promise((resolve) => socket.once('data', resolve));
+  socket.write('GET /fast HTTP/1.1\r\nHost: a\r\n\r\n');
+  await answered;
   const slow = [busy[0].call('/delay/1000'), idle[0].call('/delay/1000')];
   const fast = await busy[1].call('/fast');
   assert.equal(fast.status, 200);

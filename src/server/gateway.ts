@@ -11,6 +11,7 @@ import type { Logger } from '../plugin/kit.ts';
 import { createRecordRing } from '../state/memory/record-ring.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
+import { DEFAULT_REDACTED_PARAMETERS } from '../telemetry/uri-redaction.ts';
 import { expressionProblem } from './expression-problem.ts';
 import type { PluginFile } from './plugin-files.ts';
 import { Workers } from './workers.ts';
@@ -56,7 +57,6 @@ export class Gateway {
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { settings, configuration, log } = options;
     const count = settings.workers || availableParallelism();
-    const rings = new Map<number, SharedArrayBuffer>();
     const telemetry = await startTelemetry(options);
     const buffers = allocateSharedState({ workers: count });
     const { client } = settings;
@@ -70,7 +70,6 @@ export class Gateway {
       ringFor(worker) {
         if (telemetry === undefined) return undefined;
         const ring = createRecordRing({ detail: settings.access_log.path !== 'off' });
-        rings.set(worker, ring);
         telemetry.addRing(worker, ring);
         return ring;
       },
@@ -142,7 +141,7 @@ async function startTelemetry({ settings, version, log }: GatewayOptions): Promi
       ...(accessLog.path !== 'off' && {
         accessLog: {
           destination: accessLog.path === '-' ? 'stdout' : { file: accessLog.path },
-          ...(accessLog.redact.length > 0 && { redactedParameters: accessLog.redact }),
+          redactedParameters: [...DEFAULT_REDACTED_PARAMETERS, ...accessLog.redact],
         },
       }),
       ...(address !== undefined && { prometheus: { address: address.host, port: address.port } }),

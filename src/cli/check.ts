@@ -1,7 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import path from 'node:path';
-import { refuseErrors } from '../server/file-errors.ts';
-import { createConfiguration, loadPlugins } from '../server/gateway.ts';
+import { checkFile } from '../server/file-configuration.ts';
 import { FileSource } from '../stores/file/file-source.ts';
 import type { Command } from './command.ts';
 import { UsageError } from './usage-error.ts';
@@ -17,15 +14,9 @@ export const check: Command = {
     if (file === undefined || rest.length > 0) throw new UsageError('check wants one FILE');
     const source = await FileSource.load(file);
     source.close();
-    const { errors, settings, resources, locate } = source.content;
-    refuseErrors(file, errors);
-    const folder = path.dirname(path.resolve(file));
-    const plugins = await loadPlugins(settings.plugins.map((plugin) => path.resolve(folder, plugin)));
-    const configuration = await createConfiguration(plugins, randomBytes(32));
-    const replaced = configuration.replace(resources);
-    if (!replaced.ok) refuseErrors(file, replaced.errors.map(locate));
-    process.stdout.write(
-      `${file} is fine: ${resources.length} resource${resources.length === 1 ? '' : 's'}.\n`,
-    );
+    const { content } = source;
+    await checkFile(file, content);
+    const { length } = content.resources;
+    process.stdout.write(`${file} is fine: ${length} resource${length === 1 ? '' : 's'}.\n`);
   },
 };

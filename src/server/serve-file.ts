@@ -1,13 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
+import { deepEqual } from '../lib/json.ts';
 import { ConfigError } from '../model/errors.ts';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { formatError } from '../stores/file/file-error.ts';
 import { FileSource } from '../stores/file/file-source.ts';
 import { announce } from './announce.ts';
-import { refuseErrors } from './file-errors.ts';
-import { createConfiguration, Gateway, loadPlugins } from './gateway.ts';
+import { checkFile } from './file-configuration.ts';
+import { Gateway } from './gateway.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 
@@ -19,29 +19,28 @@ export async function serveFile(
   log: Logger,
 ): Promise<void> {
   const source = await FileSource.load(file);
-  refuseErrors(file, source.content.errors);
   const settings = adjust(source.content.settings);
-  const folder = path.dirname(path.resolve(file));
-  const pluginFiles = settings.plugins.map((plugin) => path.resolve(folder, plugin));
-  const plugins = await loadPlugins(pluginFiles);
-  const configuration = await createConfiguration(plugins, randomBytes(32));
-  const replaced = configuration.replace(source.content.resources);
-  if (!replaced.ok) return refuseErrors(file, replaced.errors.map(source.content.locate));
-  configuration.commit(replaced.change);
+  const { configuration, plugins, pluginFiles } = await checkFile(file, source.content, settings);
   const gateway = await Gateway.start({ settings, version, log, configuration, plugins, pluginFiles });
   const lines: [string, string][] = [['config', file]];
   const admin = settings.admin.enabled ? await startReadOnlyAdmin(file, gateway, settings, log) : undefined;
   if (admin !== undefined) lines.push(['Admin API', `http://${admin.at}/apisix/admin (to read)`]);
   announce(version, gateway, settings, lines);
 
+  const started = source.content.settings;
   const apply = async (): Promise<void> => {
-    const { errors, resources, locate } = source.content;
+    const { errors, resources, locate, settings: wanted } = source.content;
     const next = errors.length > 0 ? undefined : configuration.replace(resources);
     const problems = next?.ok === false ? next.errors.map(locate) : errors;
     for (const problem of problems) {
       log.error(`configuration refused, the old one stays: ${formatError(problem)}`);
     }
-    if (!next?.ok || next.change.revision === configuration.revision) return;
+    if (!next?.ok) return;
+    const names = (Object.keys(wanted) as (keyof Settings)[]).filter(
+      (name) => !deepEqual(wanted[name], started[name]),
+    );
+    if (names.length > 0) log.warn(`changes of ${names.join(', ')} take effect at the next start`);
+    if (next.change.revision === configuration.revision) return;
     configuration.commit(next.change);
     await gateway.broadcast(next.change);
     log.info('configuration reloaded', { revision: configuration.revision });
@@ -71,9 +70,6 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
     written.length > 0 || fromEnvironment === undefined
       ? written
       : [{ name: 'admin', key: fromEnvironment, role: 'admin' as const }];
-  if (keys.length === 0) {
-    throw new ConfigError(`${file}: the Admin API wants admin.keys, or SLUICE_ADMIN_KEY in the environment`);
-  }
   return startAdmin(parseAddress(address), {
     configuration: gateway.configuration,
     store: {

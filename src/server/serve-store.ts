@@ -6,7 +6,8 @@ import { SqliteStore } from '../stores/sqlite/sqlite-store.ts';
 import { startAdmin } from './admin-listener.ts';
 import { announce, shown } from './announce.ts';
 import { openDataDirectory } from './data-directory.ts';
-import { createConfiguration, Gateway, loadPlugins } from './gateway.ts';
+import { createConfiguration, Gateway } from './gateway.ts';
+import { loadPlugins } from './plugin-set.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
 import { catchAll } from './serve-upstream.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
@@ -19,9 +20,9 @@ export async function serveStore(
   version: string,
   log: Logger,
 ): Promise<void> {
+  const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   const data = await openDataDirectory(path.resolve(directory));
   const store = await SqliteStore.open(data.path);
-  const plugins = await loadPlugins(settings.plugins);
   const configuration = await createConfiguration(plugins, data.encryptionKey);
   const errors = configuration.load(await store.load());
   if (errors.length > 0) {
@@ -41,7 +42,7 @@ export async function serveStore(
     log,
     configuration,
     plugins,
-    pluginFiles: settings.plugins,
+    pluginFiles,
   });
   const { keys: configured, allow, address } = settings.admin;
   const admin = await startAdmin(parseAddress(address), {
@@ -70,7 +71,7 @@ export async function serveStore(
       `curl -i http://${admin.at}/apisix/admin/routes/hello -H "X-API-KEY: ${keyText}" -X PUT -d '{"uri": "/*", "upstream": {"nodes": {"127.0.0.1:8080": 1}}}'`,
     ],
   ]);
-  const stopWatching = watchPluginFiles(settings.plugins, gateway, log);
+  const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
   process.on('SIGHUP', () => void gateway.telemetry?.reopen());
   stopOnSignals(log, async () => {
     stopWatching();

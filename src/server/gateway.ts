@@ -14,6 +14,7 @@ import type { EvaluationRequest, Explanation } from '../proxy/explanation.ts';
 import { createRecordRing } from '../state/memory/record-ring.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
+import { DEFAULT_REDACTED_PARAMETERS } from '../telemetry/uri-redaction.ts';
 import { expressionProblem } from './expression-problem.ts';
 import { loadPluginFile } from './plugin-files.ts';
 import { Workers } from './workers.ts';
@@ -190,7 +191,7 @@ async function startTelemetry({ settings, version, log }: GatewayOptions): Promi
       ...(accessLog.path !== 'off' && {
         accessLog: {
           destination: accessLog.path === '-' ? 'stdout' : { file: accessLog.path },
-          ...(accessLog.redact.length > 0 && { redactedParameters: accessLog.redact }),
+          redactedParameters: [...DEFAULT_REDACTED_PARAMETERS, ...accessLog.redact],
         },
       }),
       ...(address !== undefined && { prometheus: { address: address.host, port: address.port } }),

@@ -1,6 +1,7 @@
 // The user's own Plugins, loaded by path. Both the supervisor (to validate) and every worker (to
 // run) load them.
 
+import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { ConfigError } from '../model/errors.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
@@ -8,6 +9,7 @@ import { resolveOwnName } from '../plugin/own-name.ts';
 
 /** The Plugins that a file exports, under any name. `version` makes a changed file load anew. */
 export async function loadPluginFile(file: string, version = 0): Promise<Plugin[]> {
+  if (!existsSync(file)) throw new ConfigError(`plugin file ${file} does not exist`);
   resolveOwnName();
   const url = pathToFileURL(file);
   if (version > 0) url.searchParams.set('version', String(version));

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
+import { deepEqual } from '../lib/json.ts';
 import { ConfigError } from '../model/errors.ts';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
@@ -34,6 +35,7 @@ export async function serveFile(
   if (admin !== undefined) lines.push(['Admin API', `http://${admin.at}/apisix/admin (to read)`]);
   announce(version, gateway, settings, lines);
 
+  let served = source.content.settings;
   const apply = async (): Promise<void> => {
     const { errors, resources, locate } = source.content;
     const next = errors.length > 0 ? undefined : configuration.replace(resources);
@@ -41,7 +43,11 @@ export async function serveFile(
     for (const problem of problems) {
       log.error(`configuration refused, the old one stays: ${formatError(problem)}`);
     }
-    if (!next?.ok || next.change.revision === configuration.revision) return;
+    if (!next?.ok) return;
+    const waiting = changedSettings(served, source.content.settings);
+    served = source.content.settings;
+    if (waiting.length > 0) log.warn(`changed settings take effect at the next start: ${waiting.join(', ')}`);
+    if (next.change.revision === configuration.revision) return;
     configuration.commit(next.change);
     await gateway.broadcast(next.change);
     log.info('configuration reloaded', { revision: configuration.revision });
@@ -58,6 +64,13 @@ export async function serveFile(
     await admin?.close();
     await gateway.stop();
   });
+}
+
+/** The names of settings that a changed file has changed: they are read at start only. */
+function changedSettings(before: Settings, after: Settings): string[] {
+  return Object.entries(after)
+    .filter(([name, value]) => !deepEqual(value, before[name as keyof Settings]))
+    .map(([name]) => name);
 }
 
 async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {

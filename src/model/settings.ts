@@ -197,7 +197,7 @@ export const settings = Type.Object(
       description: 'Threads that carry traffic; 0 for as many as there are cores.',
       default: 0,
       minimum: 0,
-      maximum: 1024,
+      maximum: 127,
     }),
     trusted_addresses: ranges(
       'Hops in front of this one whose `X-Forwarded-*` and `X-Real-IP` are believed.',

@@ -1,7 +1,8 @@
 // Traffic of one thread: listeners, connections, Exchanges, and the Runtime they run by.
 
 import type net from 'node:net';
-import { ClientConnection, type ClientLimits, type ConnectionHost } from '../http/client-connection.ts';
+import { ClientConnection } from '../http/client-connection.ts';
+import type { ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
 import { type ListenOptions, listen } from '../http/socket-transport.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';
 import type { Logger } from '../plugin/kit.ts';

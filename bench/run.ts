@@ -21,7 +21,7 @@ import { page } from './harness/page.ts';
 import { profileText, readProfiles } from './harness/profile.ts';
 import { Progress } from './harness/progress.ts';
 import { type Results, shortNumber } from './harness/results.ts';
-import { FULL_PACE, measureLoadCase, QUICK_PACE, secondsOf } from './harness/rounds.ts';
+import { FULL_PACE, measureLoadCase, paceOf, QUICK_PACE, secondsOf } from './harness/rounds.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const docs = path.join(root, 'docs');
@@ -39,6 +39,8 @@ const { values, positionals } = parseArgs({
 const pace = values.quick ? QUICK_PACE : FULL_PACE;
 // `--only one two` is meant as `--only one --only two`.
 const wanted = [...values.only, ...positionals];
+
+const PROFILE_PACE = { warmUpSeconds: 2, rounds: 1, secondsPerRun: 5 };
 
 function caseNamed(name: string): BenchCase {
   const found = cases.find((one) => one.name === name);
@@ -58,7 +60,11 @@ function build(): string {
 
 async function measure(bench: Bench, chosen: readonly BenchCase[]): Promise<Results> {
   const expected = (one: BenchCase) =>
-    one.kind === 'load' ? secondsOf(one, pace) : values.quick ? one.seconds.quick : one.seconds.full;
+    one.kind === 'load'
+      ? secondsOf(one, paceOf(one, values.quick))
+      : values.quick
+        ? one.seconds.quick
+        : one.seconds.full;
   const progress = new Progress(chosen.map(expected));
   const loadCases: Results['loadCases'][number][] = [];
   const figureCases: Results['figureCases'][number][] = [];
@@ -66,7 +72,9 @@ async function measure(bench: Bench, chosen: readonly BenchCase[]): Promise<Resu
     const { name, title, about } = one;
     progress.begin(title);
     if (one.kind === 'load') {
-      const result = await measureLoadCase(bench, one, pace, (what) => progress.step(what));
+      const result = await measureLoadCase(bench, one, paceOf(one, values.quick), (what) =>
+        progress.step(what),
+      );
       loadCases.push({ name, title, about, ...result });
       for (const { title: compared, against, ratio } of result.comparisons) {
         progress.note(`    ${ratio.toFixed(2)}  ${compared}, against ${against}`);
@@ -112,16 +120,13 @@ async function profile(bench: Bench, name: string, folder: string): Promise<void
     contenders: [contender],
     comparisons: [],
   };
-  const result = await measureLoadCase(
-    bench,
-    alone,
-    { warmUpSeconds: 2, rounds: 1, secondsPerRun: 5 },
-    (what) => console.error(what),
-  );
+  const result = await measureLoadCase(bench, alone, PROFILE_PACE, (what) => console.error(what));
   console.log(
     `${one.title}, ${contender.name}: ${result.contenders[0].median.cpuMicrosecondsPerRequest.toFixed(1)} µs of CPU per request (under the profiler)`,
   );
-  for (const thread of readProfiles(folder).filter(({ busyMilliseconds }) => busyMilliseconds > 100)) {
+  for (const thread of readProfiles(folder, PROFILE_PACE.secondsPerRun).filter(
+    ({ busyMilliseconds }) => busyMilliseconds > 100,
+  )) {
     console.log(
       `\nA thread busy for ${(thread.busyMilliseconds / 1000).toFixed(1)} s, self time:\n${profileText(thread)}`,
     );

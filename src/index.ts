@@ -1,5 +1,6 @@
 // The public API: re-exports only.
-export { defineConfig } from './define-config.ts';
+export type * from './config-shapes.ts';
+export { type Config, defineConfig } from './define-config.ts';
 export { type Schema, type Static, Type } from './lib/schema.ts';
 export type { Consumer, CredentialIndex, CredentialMatch } from './plugin/consumer.ts';
 export { definePlugin, type Handlers, type Outcome, type Plugin } from './plugin/define-plugin.ts';

@@ -1,7 +1,8 @@
-// `npm run docs`: writes docs/reference/ and schema/sluice.schema.json from the schemas in src/.
+// `npm run docs`: writes docs/reference/, schema/sluice.schema.json and src/config-shapes.ts from the schemas in src/.
 // With --check it writes nothing and fails where the files differ from what it would write.
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { configShapes } from './docs/config-shapes.ts';
 import { fileSchema } from './docs/file-schema.ts';
 import { pagesOf } from './docs/pages.ts';
 import { readSources } from './docs/sources.ts';
@@ -9,14 +10,16 @@ import { root } from './step.ts';
 
 const REFERENCE = 'docs/reference';
 const SCHEMA = 'schema/sluice.schema.json';
+const SHAPES = 'src/config-shapes.ts';
 
 const sources = await readSources();
 const wanted = new Map<string, string>();
 for (const [file, text] of pagesOf(sources)) wanted.set(`${REFERENCE}/${file}`, text);
 wanted.set(SCHEMA, `${JSON.stringify(fileSchema(sources), null, 2)}\n`);
+wanted.set(SHAPES, configShapes(sources));
 
 if (process.argv.includes('--check')) {
-  const present = new Set([...globSync(`${REFERENCE}/**/*.md`, { cwd: root }), SCHEMA]);
+  const present = new Set([...globSync(`${REFERENCE}/**/*.md`, { cwd: root }), SCHEMA, SHAPES]);
   const problems: string[] = [];
   for (const [file, text] of wanted) {
     const place = path.join(root, file);

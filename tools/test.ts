@@ -19,7 +19,10 @@ const WHOLE_PROCESS = { files: ['test/**/*.test.ts'], exclude: ['test/package/**
 // Tests, one step after the other: two files at a time keep two cores busy, and tests that start
 // whole processes get slow enough to lie when more run beside them.
 const TESTS: readonly Step[] = [
-  nodeTestStep('Unit tests pass', { files: ['src/**/*.test.ts', 'tools/**/*.test.ts'], concurrency: 2 }),
+  nodeTestStep('Unit tests pass', {
+    files: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'],
+    concurrency: 2,
+  }),
   nodeTestStep('Whole-process tests pass', WHOLE_PROCESS),
   nodeTestStep('The whole-process tests pass with poisoned buffers', {
     ...WHOLE_PROCESS,

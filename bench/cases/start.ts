@@ -105,10 +105,7 @@ async function timeStart(
 /** The status, or undefined while nobody listens. */
 async function tryOnce(port: number, requestPath: string): Promise<number | undefined> {
   try {
-    const socket = await HttpSocket.connect(port);
-    const { status } = await socket.get(requestPath);
-    socket.close();
-    return status;
+    return (await HttpSocket.once(port, requestPath)).status;
   } catch {
     return undefined;
   }

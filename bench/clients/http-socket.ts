@@ -21,15 +21,21 @@ export class HttpSocket {
   #waiting: Waiting | undefined;
   #error: Error | undefined;
 
-  /** Whether somebody listens on this loopback port. */
-  static accepts(port: number): Promise<boolean> {
-    return HttpSocket.connect(port).then(
-      (socket) => {
-        socket.close();
-        return true;
-      },
-      () => false,
-    );
+  /**
+   * Whether a request to this loopback port is answered, with whatever status. That the connection
+   * opens is not enough: who starts may try the port before serving on it.
+   */
+  static answers(port: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect({ host: '127.0.0.1', port });
+      socket.write('GET / HTTP/1.1\r\nHost: bench.test\r\nConnection: close\r\n\r\n');
+      socket.once('data', () => {
+        resolve(true);
+        socket.destroy();
+      });
+      socket.on('error', () => resolve(false));
+      socket.on('close', () => resolve(false));
+    });
   }
 
   static connect(port: number): Promise<HttpSocket> {
@@ -41,6 +47,16 @@ export class HttpSocket {
         resolve(new HttpSocket(socket));
       });
     });
+  }
+
+  /** Makes one request on a connection of its own. */
+  static async once(port: number, path: string): Promise<HttpAnswer> {
+    const socket = await HttpSocket.connect(port);
+    try {
+      return await socket.get(path);
+    } finally {
+      socket.close();
+    }
   }
 
   private constructor(socket: Socket) {

@@ -31,7 +31,8 @@ const timer = setInterval(() => {
   // What this process itself missed is left out; it is not the gateway's delay.
   if (performance.now() - next > 5 * Number(interval)) next = performance.now();
   for (; next <= performance.now(); next += Number(interval)) {
-    const socket = free.pop();
+    // In turn, as a connection may only make so many requests.
+    const socket = free.shift();
     if (socket === undefined) waiting.push(performance.now());
     else request(socket, performance.now()).catch(fail);
   }

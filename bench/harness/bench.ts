@@ -18,7 +18,7 @@ export interface BenchOptions {
   readonly profiles?: string;
 }
 
-/** How long a gateway may take until it accepts connections. */
+/** How long a gateway may take until it answers. */
 const START_PATIENCE_MS = 30_000;
 
 export class Bench {
@@ -100,11 +100,11 @@ export class Bench {
     return file;
   }
 
-  /** Resolves when the child accepts connections at the port; rejects with its last words when it ends. */
+  /** Resolves when the child answers at the port; rejects with its last words when it ends. */
   async ready(child: Child, port: number): Promise<RunningGateway> {
     const deadline = performance.now() + START_PATIENCE_MS;
     while (performance.now() < deadline && !child.ended && child.process.pid !== undefined) {
-      if (await HttpSocket.accepts(port)) return { child, port };
+      if (await HttpSocket.answers(port)) return { child, port };
       await delay(10);
     }
     const command = path.basename(child.process.spawnfile);

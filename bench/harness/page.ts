@@ -54,7 +54,7 @@ export function page(results: Results, previous = ''): string {
 
 function method({ pace, pinned }: Results): string[] {
   const places = pinned
-    ? 'Every gateway runs on one core with one worker; wrk (one thread) and the upstream share another.'
+    ? 'Under load every gateway runs on one core with one worker; wrk (one thread) and the upstream share another. Changes, start and memory are measured with one worker on all cores.'
     : 'There was one core for gateway, load and upstream together, which makes all figures rough.';
   return [
     `Everything runs on loopback. The upstream is nginx with one worker, which answers with 1 KB of JSON; gateways keep their connections to it. ${places} Unless a case says otherwise, wrk sends GET over 64 keep-alive connections, and access log and metrics are off everywhere. Sluice is the built package, started with \`start --config FILE\`; the files are in \`bench/configs/\`.`,

@@ -26,21 +26,29 @@ export interface ThreadProfile {
   readonly functions: readonly SelfTime[];
 }
 
-/** The profiles in a folder, busiest first. */
-export function readProfiles(folder: string): ThreadProfile[] {
+/** The profiles in a folder, busiest first; of each its last seconds only, as all of them begin with the start. */
+export function readProfiles(folder: string, lastSeconds: number): ThreadProfile[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith('.cpuprofile'))
-    .map((file) => summarize(file, JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as CpuProfile))
+    .map((file) =>
+      summarize(file, JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as CpuProfile, lastSeconds),
+    )
     .sort((left, right) => right.busyMilliseconds - left.busyMilliseconds);
 }
 
-function summarize(file: string, { nodes, samples, timeDeltas }: CpuProfile): ThreadProfile {
+function summarize(
+  file: string,
+  { nodes, samples, timeDeltas }: CpuProfile,
+  lastSeconds: number,
+): ThreadProfile {
   const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
   const self = new Map<string, number>();
-  for (const [index, id] of samples.entries()) {
-    const name = names.get(id) ?? 'unknown';
-    // Threads start with a sample that counts from long before.
-    self.set(name, (self.get(name) ?? 0) + Math.max(0, timeDeltas[index] ?? 0));
+  let left = lastSeconds * 1e6;
+  for (let index = samples.length - 1; index >= 0 && left > 0; index--) {
+    const name = names.get(samples[index]) ?? 'unknown';
+    const microseconds = Math.min(left, Math.max(0, timeDeltas[index] ?? 0));
+    self.set(name, (self.get(name) ?? 0) + microseconds);
+    left -= microseconds;
   }
   self.delete('(idle)');
   const functions = [...self]

@@ -1,6 +1,6 @@
 import type { Child } from './children.ts';
 
-/** A gateway that accepts requests. */
+/** A gateway that answers requests. */
 export interface RunningGateway {
   readonly child: Child;
   readonly port: number;

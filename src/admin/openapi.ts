@@ -3,6 +3,7 @@ import type { Schema } from '../lib/schema.ts';
 import type { Configuration } from '../model/configuration.ts';
 import type { ResourceDefinition } from '../model/define-resource.ts';
 import { resources } from '../model/resources.ts';
+import { explainRequest } from './explain-endpoint.ts';
 import { byPriority } from './schema-endpoint.ts';
 
 const reference = (name: string) => ({ $ref: `#/components/${name}` });
@@ -233,6 +234,17 @@ function otherPaths(): JsonObject {
         parameter('consumer', 'query', 'As met by this Consumer.', text),
       ],
     ),
+    '/apisix/admin/explain': {
+      post: {
+        operationId: 'explain',
+        summary: 'Says what would become of a request, by the configuration and the counters of this moment.',
+        requestBody: {
+          required: true,
+          content: { 'application/json': { schema: published(explainRequest) } },
+        },
+        responses: { '200': response('The explanation.', anything), ...errors },
+      },
+    },
     '/apisix/admin/openapi.json': get('openapi', 'This document.', anything),
   };
 }

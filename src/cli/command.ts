@@ -1,3 +1,6 @@
+/** What was given for a command's options; a list for one that may be given several times. */
+export type CommandOptions = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+
 /** One command of the command line. */
 export interface Command {
   readonly name: string;
@@ -7,10 +10,7 @@ export interface Command {
   /** What else there is to know, for `sluice COMMAND --help`. */
   readonly details: string;
   readonly options: Readonly<Record<string, OptionDefinition>>;
-  run(
-    positionals: readonly string[],
-    options: Readonly<Record<string, string | boolean | undefined>>,
-  ): Promise<void>;
+  run(positionals: readonly string[], options: CommandOptions): Promise<void>;
 }
 
 export interface OptionDefinition {

@@ -1,10 +1,11 @@
+import path from 'node:path';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import { StderrLogger } from '../server/logger.ts';
-import type { Command } from './command.ts';
+import type { Command, CommandOptions } from './command.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
-type Options = Readonly<Record<string, string | boolean | undefined>>;
+type Options = CommandOptions;
 
 export const start: Command = {
   name: 'start',
@@ -49,6 +50,12 @@ unless the file asks for one.`,
       value: 'ADDRESS',
       description: "where metrics are (default 127.0.0.1:9091), or 'off'",
     },
+    plugin: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      description: 'a Plugin of your own, .ts or .js; may be given several times',
+    },
     admin: { type: 'boolean', description: 'with UPSTREAM: the Admin API, too' },
     'access-log': {
       type: 'string',
@@ -92,9 +99,11 @@ function adjusted(settings: Settings, options: Options): Settings {
   const noMetrics = options['metrics-listen'] === 'off';
   const metricsListen = noMetrics ? undefined : addressOption(options, 'metrics-listen');
   const accessLog = options['access-log'];
+  const own = Array.isArray(options.plugin) ? options.plugin.map((file) => path.resolve(file)) : [];
   return {
     ...settings,
     workers,
+    plugins: [...settings.plugins, ...own],
     ...(listen !== undefined && { listeners: [{ address: listen }] }),
     admin: { ...settings.admin, ...(adminListen !== undefined && { address: adminListen }) },
     metrics: {

@@ -1,24 +1,39 @@
-import { CR, HEX, LF, TOKEN, VALUE } from './characters.ts';
+import { CR, FOLDED, HEX, LF, TOKEN, VALUE } from './characters.ts';
+import { nameMayTrail } from './known-header.ts';
 
 const State = {
   SizeStart: 0,
   Size: 1,
-  Extension: 2,
-  SizeLf: 3,
-  Data: 4,
-  DataCr: 5,
-  DataLf: 6,
-  TrailerStart: 7,
-  TrailerName: 8,
-  TrailerValue: 9,
-  TrailerLf: 10,
-  EndLf: 11,
+  ExtensionStart: 2,
+  ExtensionName: 3,
+  ExtensionValueStart: 4,
+  ExtensionValue: 5,
+  Quoted: 6,
+  Escaped: 7,
+  ExtensionEnd: 8,
+  SizeLf: 9,
+  Data: 10,
+  DataCr: 11,
+  DataLf: 12,
+  TrailerStart: 13,
+  TrailerName: 14,
+  TrailerValue: 15,
+  TrailerLf: 16,
+  EndLf: 17,
 } as const;
 
 /** No chunk is larger; keeps the arithmetic exact. */
 const MAX_CHUNK = 2 ** 40;
+/** Digits of a size; more could only be zeros without end, which count as no body. */
+const MAX_DIGITS = 16;
 /** Extensions and trailers together, per body: nobody needs more, and it is not counted as body. */
 const MAX_DECORATION = 16 * 1024;
+
+const SEMICOLON = 59;
+const EQUALS = 61;
+const QUOTE = 34;
+const BACKSLASH = 92;
+const COLON = 58;
 
 export const CHUNK_MORE = -1;
 export const CHUNK_BAD = -2;
@@ -30,12 +45,16 @@ export interface ChunkSink {
 
 /**
  * Follows a chunked body (RFC 9112 7.1) byte by byte, so that what is forwarded as it came is
- * known to be well-formed, and tells where it ends.
+ * known to be well-formed, and tells where it ends. Without the white space that the grammar
+ * tolerates in extensions, and without trailers that a recipient could take for framing,
+ * routing or identity.
  */
 export class ChunkedScanner {
   #state: number = State.SizeStart;
   #left = 0;
+  #digits = 0;
   #decoration = 0;
+  #nameHash = 0;
   /** Bytes of data seen so far, without the framing. */
   dataBytes = 0;
   /** Where decoded data goes, when somebody wants it. */
@@ -56,21 +75,17 @@ export class ChunkedScanner {
         case State.SizeStart:
           if (HEX[byte] < 0) return CHUNK_BAD;
           this.#left = HEX[byte];
+          this.#digits = 1;
           this.#state = State.Size;
           p++;
           break;
         case State.Size:
           if (HEX[byte] >= 0) {
             this.#left = this.#left * 16 + HEX[byte];
-            if (this.#left > MAX_CHUNK) return CHUNK_BAD;
+            if (this.#left > MAX_CHUNK || ++this.#digits > MAX_DIGITS) return CHUNK_BAD;
           } else if (byte === CR) this.#state = State.SizeLf;
-          else if (byte === 59) this.#state = State.Extension;
+          else if (byte === SEMICOLON) this.#state = State.ExtensionStart;
           else return CHUNK_BAD;
-          p++;
-          break;
-        case State.Extension:
-          if (byte === CR) this.#state = State.SizeLf;
-          else if (VALUE[byte] === 0 || ++this.#decoration > MAX_DECORATION) return CHUNK_BAD;
           p++;
           break;
         case State.SizeLf:
@@ -97,32 +112,65 @@ export class ChunkedScanner {
           this.#state = State.SizeStart;
           p++;
           break;
-        case State.TrailerStart:
-          if (byte === CR) this.#state = State.EndLf;
-          else if (TOKEN[byte] === 0) return CHUNK_BAD;
-          else this.#state = State.TrailerName;
-          p++;
-          break;
-        case State.TrailerName:
-          if (byte === 58) this.#state = State.TrailerValue;
-          else if (TOKEN[byte] === 0) return CHUNK_BAD;
-          if (++this.#decoration > MAX_DECORATION) return CHUNK_BAD;
-          p++;
-          break;
-        case State.TrailerValue:
-          if (byte === CR) this.#state = State.TrailerLf;
-          else if (VALUE[byte] === 0 || ++this.#decoration > MAX_DECORATION) return CHUNK_BAD;
-          p++;
-          break;
         case State.TrailerLf:
           if (byte !== LF) return CHUNK_BAD;
           this.#state = State.TrailerStart;
           p++;
           break;
-        default:
+        case State.EndLf:
           return byte === LF ? p + 1 : CHUNK_BAD;
+        default:
+          if (++this.#decoration > MAX_DECORATION || !this.#decorate(byte)) return CHUNK_BAD;
+          p++;
+          break;
       }
     }
     return CHUNK_MORE;
+  }
+
+  /** Follows extensions and trailers, which are rare; false when the byte is not allowed. */
+  #decorate(byte: number): boolean {
+    switch (this.#state) {
+      case State.ExtensionStart:
+        this.#state = State.ExtensionName;
+        return TOKEN[byte] !== 0;
+      case State.ExtensionName:
+        if (byte === EQUALS) this.#state = State.ExtensionValueStart;
+        else if (TOKEN[byte] === 0) return this.#endExtension(byte);
+        return true;
+      case State.ExtensionValueStart:
+        this.#state = byte === QUOTE ? State.Quoted : State.ExtensionValue;
+        return byte === QUOTE || TOKEN[byte] !== 0;
+      case State.ExtensionValue:
+        return TOKEN[byte] !== 0 || this.#endExtension(byte);
+      case State.Quoted:
+        if (byte === QUOTE) this.#state = State.ExtensionEnd;
+        else if (byte === BACKSLASH) this.#state = State.Escaped;
+        return VALUE[byte] === 1;
+      case State.Escaped:
+        this.#state = State.Quoted;
+        return VALUE[byte] === 1;
+      case State.ExtensionEnd:
+        return this.#endExtension(byte);
+      case State.TrailerStart:
+        this.#nameHash = FOLDED[byte];
+        this.#state = byte === CR ? State.EndLf : State.TrailerName;
+        return byte === CR || TOKEN[byte] !== 0;
+      case State.TrailerName:
+        if (byte === COLON) {
+          this.#state = State.TrailerValue;
+          return nameMayTrail(this.#nameHash);
+        }
+        this.#nameHash = (Math.imul(this.#nameHash, 31) + FOLDED[byte]) | 0;
+        return TOKEN[byte] !== 0;
+      default:
+        if (byte === CR) this.#state = State.TrailerLf;
+        return byte === CR || VALUE[byte] === 1;
+    }
+  }
+
+  #endExtension(byte: number): boolean {
+    this.#state = byte === CR ? State.SizeLf : State.ExtensionStart;
+    return byte === CR || byte === SEMICOLON;
   }
 }

@@ -69,6 +69,8 @@ export class ClientConnection implements TransportOwner, Waiting {
   exchange: ServerExchange | null = null;
   /** The connection may serve another request after this one. */
   keepAlive = true;
+  /** What the host prepared for all requests of this connection. */
+  prepared: Buffer | null = null;
   requestComplete = true;
   #state: number = State.Head;
   #requests = 0;
@@ -77,8 +79,14 @@ export class ClientConnection implements TransportOwner, Waiting {
   #chunked: ChunkedScanner | null = null;
   /** Bytes that came before they could be used: the next pipelined request. */
   #pending: Buffer | null = null;
+  /** What was pending and is being served: our own memory, which needs no second copy. */
+  #serving: Buffer | null = null;
   #inside = false;
+  /** The Exchange wants no more of the body for now. */
+  #bodyPaused = false;
   #congested = false;
+  /** What was unsent when congestion was last looked at. */
+  #unsent = 0;
   #peerEnded = false;
   #probes = 0;
   #drained = 0;
@@ -134,7 +142,8 @@ export class ClientConnection implements TransportOwner, Waiting {
         return;
       case State.Waiting:
         // A client that only finished sending still wants the answer; one that went away doesn't.
-        this.keepAlive = false;
+        // Requests that came before the end are still served.
+        if (this.#pending === null) this.keepAlive = false;
         if (!this.#congested) PROBE.arm(this);
         return;
       default:
@@ -147,11 +156,28 @@ export class ClientConnection implements TransportOwner, Waiting {
       this.tunnel?.onDrain();
       return;
     }
+    // Node says so also after a large write that went out at once.
+    if (!this.#congested) return;
     this.#congested = false;
     disarm(this);
-    if (this.#state === State.Body) this.host.limits.body.arm(this);
-    if (this.#state === State.Head) this.host.limits.idle.arm(this);
-    if (this.#state === State.Closing) LINGER.arm(this);
+    switch (this.#state) {
+      case State.Head:
+        this.host.limits.idle.arm(this);
+        this.#goOn();
+        return;
+      case State.Body:
+        if (!this.#bodyPaused) this.host.limits.body.arm(this);
+        break;
+      case State.Waiting:
+        if (this.#peerEnded) PROBE.arm(this);
+        break;
+      case State.Draining:
+        this.host.limits.body.arm(this);
+        break;
+      case State.Closing:
+        LINGER.arm(this);
+        break;
+    }
     this.exchange?.onClientDrain();
   }
 
@@ -160,7 +186,7 @@ export class ClientConnection implements TransportOwner, Waiting {
     const { tunnel, exchange } = this;
     this.#state = State.Closed;
     disarm(this);
-    this.#pending = null;
+    this.#pending = this.#serving = null;
     this.exchange = null;
     if (tunnel !== null) tunnel.onClose(error);
     else exchange?.onClientGone('client_abort');
@@ -168,7 +194,7 @@ export class ClientConnection implements TransportOwner, Waiting {
   }
 
   onDeadline(): void {
-    if (this.#congested) return this.#lose('client_send_timeout');
+    if (this.#congested) return this.#onSendDeadline();
     switch (this.#state) {
       case State.Head:
         if (this.exchange === null) this.close();
@@ -208,12 +234,14 @@ export class ClientConnection implements TransportOwner, Waiting {
   /** Stops the request's body until `resumeBody`. */
   pauseBody(): void {
     if (this.#state !== State.Body) return;
-    disarm(this);
+    this.#bodyPaused = true;
+    if (!this.#congested) disarm(this);
     this.transport.pause();
   }
 
   resumeBody(): void {
     if (this.#state !== State.Body) return;
+    this.#bodyPaused = false;
     if (!this.#congested) this.host.limits.body.arm(this);
     this.transport.resume();
   }
@@ -237,13 +265,11 @@ export class ClientConnection implements TransportOwner, Waiting {
     if (!this.requestComplete) {
       this.#state = State.Draining;
       this.#drained = 0;
-      this.host.limits.body.arm(this);
+      if (!this.#congested) this.host.limits.body.arm(this);
       this.transport.resume();
       return;
     }
-    this.#state = State.Head;
-    if (!this.#congested) this.host.limits.idle.arm(this);
-    if (!this.#inside) this.#goOn();
+    this.#awaitHead();
   }
 
   /** Ends the connection so that nobody can take what was sent for complete. */
@@ -260,8 +286,11 @@ export class ClientConnection implements TransportOwner, Waiting {
     this.#state = State.Closing;
     this.#pending = null;
     this.transport.end();
-    if (this.#peerEnded && !this.#congested) this.transport.destroy();
-    else if (!this.#congested) LINGER.arm(this);
+    // What is still on its way gets the time that a client may take to read; no drain is heard any more.
+    if (!this.#congested) {
+      if (this.transport.unsent > 0) this.#onCongested();
+      else LINGER.arm(this);
+    }
     this.transport.resume();
   }
 
@@ -269,6 +298,7 @@ export class ClientConnection implements TransportOwner, Waiting {
   becomeTunnel(tunnel: TransportOwner): void {
     this.exchange = null;
     this.#state = State.Tunnel;
+    this.#congested = false;
     disarm(this);
     this.tunnel = tunnel;
     const early = this.#pending;
@@ -283,7 +313,7 @@ export class ClientConnection implements TransportOwner, Waiting {
     const { limits } = this.host;
     const exchange = (this.exchange ??= this.host.acquire(this));
     const head = exchange.requestHead;
-    if (head.filled === 0) limits.head.arm(this);
+    const begins = head.filled === 0;
     let at = start;
     for (;;) {
       const before = head.filled;
@@ -295,10 +325,12 @@ export class ClientConnection implements TransportOwner, Waiting {
         return;
       }
       if (result !== MORE) return this.#refuse(result);
-      if (at === end && head.filled < head.bytes.length) return;
-      if (!head.grow(limits.maxHeadBytes)) return this.#refuse(Refusal.HeadTooLarge);
-      if (at === end) return;
+      const full = head.filled === head.bytes.length;
+      if (full && !head.grow(limits.maxHeadBytes)) return this.#refuse(Refusal.HeadTooLarge);
+      if (at === end) break;
     }
+    // Most heads come whole and need no deadline.
+    if (begins) limits.head.arm(this);
   }
 
   #onHead(exchange: ServerExchange, head: Head, bytes: Uint8Array, bodyStart: number, end: number): void {
@@ -322,8 +354,15 @@ export class ClientConnection implements TransportOwner, Waiting {
     const bodyEnd = this.requestComplete ? bodyStart : this.#followBody(bytes, bodyStart, end);
     if (bodyEnd < 0) return;
     if (bodyEnd < end) this.#keep(bytes, bodyEnd, end);
+    else this.transport.resume(); // so that a client that goes away is noticed
+    this.#bodyPaused = false;
     this.#state = this.requestComplete ? State.Waiting : State.Body;
     if (!this.requestComplete) limits.body.arm(this);
+    if (this.#peerEnded) {
+      if (!this.requestComplete) return this.#lose('client_abort'); // the rest will never come
+      if (this.#pending === null) this.keepAlive = false;
+      PROBE.arm(this);
+    }
     exchange.onRequest(bytes, bodyStart, bodyEnd, this.requestComplete);
   }
 
@@ -365,10 +404,8 @@ export class ClientConnection implements TransportOwner, Waiting {
     const bodyEnd = this.#followBody(bytes, start, end);
     if (bodyEnd < 0) return;
     if (this.requestComplete) {
-      this.#state = State.Head;
-      this.host.limits.idle.arm(this);
       if (bodyEnd < end) this.#keep(bytes, bodyEnd, end);
-      this.#goOn();
+      this.#awaitHead();
     } else if (this.#drained > MAX_DRAINED_BYTES) this.close();
   }
 
@@ -376,20 +413,32 @@ export class ClientConnection implements TransportOwner, Waiting {
 
   #keep(bytes: Uint8Array, start: number, end: number): void {
     const piece = bytes.subarray(start, end);
-    this.#pending = this.#pending === null ? Buffer.from(piece) : Buffer.concat([this.#pending, piece]);
+    if (bytes === this.#serving) this.#pending = this.#serving.subarray(start, end);
+    else this.#pending = this.#pending === null ? Buffer.from(piece) : Buffer.concat([this.#pending, piece]);
     this.transport.pause();
+  }
+
+  /** The connection is free for the next request. */
+  #awaitHead(): void {
+    this.#state = State.Head;
+    // Nothing more is read from a client that doesn't read: its answers would pile up.
+    if (this.#congested) this.transport.pause();
+    else this.host.limits.idle.arm(this);
+    if (!this.#inside) this.#goOn();
   }
 
   /** Serves what was pipelined, as long as answers are there at once. */
   #goOn(): void {
-    while (this.#state === State.Head && this.#pending !== null && !this.#inside) {
+    while (this.#state === State.Head && this.#pending !== null && !this.#inside && !this.#congested) {
       const pending = this.#pending;
       this.#pending = null;
+      this.#serving = pending;
       this.#inside = true;
       this.#onHeadBytes(pending, 0, pending.length);
       this.#inside = false;
+      this.#serving = null;
     }
-    if (this.#state === State.Head && this.#pending === null) {
+    if (this.#state === State.Head && this.#pending === null && !this.#congested) {
       if (this.#peerEnded) this.close();
       else this.transport.resume();
     }
@@ -417,7 +466,19 @@ export class ClientConnection implements TransportOwner, Waiting {
 
   #onCongested(): void {
     this.#congested = true;
+    this.#unsent = this.transport.unsent;
     this.host.limits.send.arm(this);
+  }
+
+  /** Nothing was heard of the write for a while; it may be large and the client slow yet reading. */
+  #onSendDeadline(): void {
+    const { unsent } = this.transport;
+    if (unsent === this.#unsent) return this.#lose('client_send_timeout');
+    this.#unsent = unsent;
+    if (unsent === 0 && this.#state === State.Closing) {
+      this.#congested = false;
+      LINGER.arm(this);
+    } else this.host.limits.send.arm(this);
   }
 
   /** Finds out whether a client that ended its side still listens. */

@@ -1,5 +1,5 @@
 import { CR, FOLDED, HTAB, LF, SP, TOKEN, VALUE } from './characters.ts';
-import { type Head, MAX_FIELDS } from './head.ts';
+import { type Head, MAX_FIELDS, MAX_OPTIONS } from './head.ts';
 import { Known, knownHeader } from './known-header.ts';
 import { type ProtocolError, Refusal } from './protocol-error.ts';
 
@@ -121,8 +121,7 @@ function applyMeaning(head: Head, index: number): ProtocolError | undefined {
   const end = head.valueEnd[index];
   switch (head.known[index]) {
     case Known.Connection:
-      applyConnection(head, start, end);
-      return undefined;
+      return applyConnection(head, start, end);
     case Known.ContentLength: {
       // 15 digits keep the number exact; no body is larger.
       if (head.contentLength >= 0 || start === end || end - start > 15) return Refusal.ContentLength;
@@ -141,6 +140,7 @@ function applyMeaning(head: Head, index: number): ProtocolError | undefined {
       head.chunked = true;
       return undefined;
     case Known.Host:
+      if (head.status !== 0) return undefined; // means nothing in a response
       if (++head.hosts > 1) return Refusal.ManyHosts;
       if (head.hostStart < 0) {
         head.hostStart = start;
@@ -148,6 +148,7 @@ function applyMeaning(head: Head, index: number): ProtocolError | undefined {
       }
       return undefined;
     case Known.Expect:
+      if (head.status !== 0) return undefined;
       if (!equalsIgnoringCase(bytes, start, end, CONTINUE)) return Refusal.Expectation;
       head.expectContinue = true;
       return undefined;
@@ -165,7 +166,7 @@ const CLOSE = Buffer.from('close');
 const KEEP_ALIVE = Buffer.from('keep-alive');
 const UPGRADE = Buffer.from('upgrade');
 
-function applyConnection(head: Head, start: number, end: number): void {
+function applyConnection(head: Head, start: number, end: number): ProtocolError | undefined {
   const { bytes } = head;
   let p = start;
   while (p < end) {
@@ -178,10 +179,16 @@ function applyConnection(head: Head, start: number, end: number): void {
       if (equalsIgnoringCase(bytes, p, optionEnd, CLOSE)) head.close = true;
       else if (equalsIgnoringCase(bytes, p, optionEnd, KEEP_ALIVE)) head.keepAlive = true;
       else if (equalsIgnoringCase(bytes, p, optionEnd, UPGRADE)) head.upgrade = true;
-      else head.connectionOptions = true;
+      else {
+        if (head.connectionOptions === MAX_OPTIONS) return Refusal.TooManyFields;
+        let hash = 0;
+        for (let i = p; i < optionEnd; i++) hash = (Math.imul(hash, 31) + FOLDED[bytes[i]]) | 0;
+        head.optionHash[head.connectionOptions++] = hash;
+      }
     }
     p = comma + 1;
   }
+  return undefined;
 }
 
 /** Compares with a text in lower-case letters. */
@@ -199,26 +206,12 @@ export function equalsIgnoringCase(
   return true;
 }
 
-/** Whether a Connection field names the field at `index` (RFC 9110 7.6.1). */
+/**
+ * Whether a Connection field names the field at `index` (RFC 9110 7.6.1). By hash alone: who could
+ * make two names collide may as well name the other one.
+ */
 export function namedByConnection(head: Head, index: number): boolean {
-  const { bytes } = head;
-  const nameStart = head.nameStart[index];
-  const length = head.nameEnd[index] - nameStart;
-  for (let field = 0; field < head.count; field++) {
-    if (head.known[field] !== Known.Connection) continue;
-    let p = head.valueStart[field];
-    const end = head.valueEnd[field];
-    while (p < end) {
-      while (p < end && (bytes[p] === SP || bytes[p] === 44 || bytes[p] === HTAB)) p++;
-      let optionEnd = p;
-      while (optionEnd < end && TOKEN[bytes[optionEnd]] !== 0) optionEnd++;
-      if (optionEnd - p === length) {
-        let i = 0;
-        while (i < length && TOKEN[bytes[p + i]] === TOKEN[bytes[nameStart + i]]) i++;
-        if (i === length) return true;
-      }
-      p = optionEnd + 1;
-    }
-  }
+  const hash = head.nameHash[index];
+  for (let i = 0; i < head.connectionOptions; i++) if (head.optionHash[i] === hash) return true;
   return false;
 }

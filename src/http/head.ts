@@ -4,12 +4,15 @@
 // shared read buffer and a head may be read until its Exchange ends. Parsing resumes where the
 // bytes ended: a head that comes byte by byte costs as much as one that comes whole.
 
+import { copyBytes } from '../lib/latin1.ts';
 import { nameHash, TOKEN } from './characters.ts';
 
 /** Size of the buffer that a head starts with; grown when a head needs more, up to the limit. */
 const INITIAL_BYTES = 4096;
 /** More fields than this are refused, never dropped silently. */
 export const MAX_FIELDS = 128;
+/** A Connection field that names more fields than this is refused: looking for each costs time. */
+export const MAX_OPTIONS = 16;
 
 export class Head {
   bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
@@ -56,8 +59,9 @@ export class Head {
   keepAlive = false;
   upgrade = false;
   expectContinue = false;
-  /** Connection names fields that must not be forwarded (RFC 9110 7.6.1). */
-  connectionOptions = false;
+  /** How many fields Connection names, which must not be forwarded (RFC 9110 7.6.1), and their hashes. */
+  connectionOptions = 0;
+  readonly optionHash = new Int32Array(MAX_OPTIONS);
   hosts = 0;
   /** The authority asked for: of an absolute-form target, else of the Host field; without the port up to hostEnd. */
   hostStart = -1;
@@ -75,13 +79,14 @@ export class Head {
   /** Forgets what was parsed, keeps the bytes. */
   restart(): void {
     this.length = this.state = this.position = this.hash = 0;
-    this.count = 0;
+    this.methodStart = this.methodEnd = this.targetStart = this.targetEnd = 0;
+    this.pathStart = this.pathEnd = this.statusStart = this.startLineEnd = 0;
+    this.count = this.connectionOptions = 0;
     this.pathNeedsCare = false;
     this.minorVersion = 1;
     this.status = 0;
     this.contentLength = -1;
     this.chunked = this.close = this.keepAlive = this.upgrade = this.expectContinue = false;
-    this.connectionOptions = false;
     this.hosts = 0;
     this.hostStart = this.hostEnd = this.authorityEnd = -1;
     this.userAgent = -1;
@@ -90,10 +95,7 @@ export class Head {
   /** Takes over as many bytes as fit; the number taken. */
   append(from: Uint8Array, start: number, end: number): number {
     const taken = Math.min(end - start, this.bytes.length - this.filled);
-    this.bytes.set(
-      start === 0 && taken === from.length ? from : from.subarray(start, start + taken),
-      this.filled,
-    );
+    copyBytes(from, start, start + taken, this.bytes, this.filled);
     this.filled += taken;
     return taken;
   }

@@ -107,3 +107,20 @@ export function knownHeader(bytes: Uint8Array, start: number, end: number, hash:
   }
   return folded ? -known : known;
 }
+
+/** Fields that mean nothing for framing, routing or identity, and so may also come after a body. */
+const TRAILING: ReadonlySet<number> = new Set([Known.Date, Known.Server, Known.UserAgent]);
+const NOT_TRAILING: ReadonlySet<number> = new Set(
+  [...HASHES].filter((_, known) => known !== Known.None && !TRAILING.has(known)),
+);
+
+/** Whether a field whose name has this hash may stand in a trailer section (RFC 9110 6.5.1). */
+export function nameMayTrail(hash: number): boolean {
+  return !NOT_TRAILING.has(hash);
+}
+
+/** The number of a known name in lower case; 0 for other names. */
+export function knownNumber(name: string): number {
+  const known = TABLE[Math.imul(nameHash(name), MULTIPLIER) >>> 24];
+  return known !== 0 && NAMES[known] === name ? known : 0;
+}

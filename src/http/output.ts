@@ -3,13 +3,13 @@
 // thread: filled and sent without leaving the stack. When the system couldn't take all of it at
 // once, the buffer is the system's and a fresh one takes its place.
 
-import '../lib/latin1.ts';
+import { copyBytes } from '../lib/latin1.ts';
 import { poison, poisoning } from './poison.ts';
 import { type Transport, WRITTEN, type WriteResult } from './transport.ts';
 
 const SIZE = 80 * 1024;
 /** Below this a loop beats the call. */
-const SHORT = 48;
+const SHORT = 40;
 
 class Output {
   bytes: Buffer = Buffer.allocUnsafeSlow(SIZE);
@@ -31,7 +31,7 @@ class Output {
     const { bytes } = this;
     let at = this.length;
     if (size < SHORT) for (let i = start; i < end; i++) bytes[at++] = from[i];
-    else bytes.set(from.subarray(start, end), at);
+    else copyBytes(from, start, end, bytes, at);
     this.length += size;
   }
 

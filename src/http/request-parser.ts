@@ -55,8 +55,9 @@ export function parseRequest(head: Head, limits: RequestLimits): ParseResult {
       }
       case State.Method: {
         while (p < end && METHOD[bytes[p]] === 1) p++;
-        if (p >= end) return p - head.methodStart > 32 ? Refusal.Method : more(head, p, State.Method);
-        if (bytes[p] !== SP || p === head.methodStart || p - head.methodStart > 32) {
+        if (p - head.methodStart > 32) return Refusal.Method;
+        if (p >= end) return more(head, p, State.Method);
+        if (bytes[p] !== SP || p === head.methodStart) {
           return TOKEN[bytes[p]] !== 0 ? Refusal.Method : Refusal.RequestLine;
         }
         head.methodEnd = p++;

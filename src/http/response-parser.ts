@@ -1,5 +1,5 @@
 import { CR, LF, SP, VALUE } from './characters.ts';
-import { FieldState, more, type ParseResult, parseFields } from './field-parser.ts';
+import { COMPLETE, FieldState, more, type ParseResult, parseFields } from './field-parser.ts';
 import { type Head, MAX_FIELDS } from './head.ts';
 import { Refusal } from './protocol-error.ts';
 
@@ -53,8 +53,12 @@ export function parseResponse(head: Head): ParseResult {
         head.state = FieldState.Start;
         break;
       }
-      default:
-        return parseFields(head, MAX_FIELDS);
+      default: {
+        const result = parseFields(head, MAX_FIELDS);
+        // Its framing can't be trusted (RFC 9112 6.1).
+        if (result === COMPLETE && head.chunked && head.minorVersion === 0) return Refusal.CodingInHttp10;
+        return result;
+      }
     }
   }
 }

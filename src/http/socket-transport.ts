@@ -5,6 +5,7 @@
 
 import net from 'node:net';
 import type tls from 'node:tls';
+import { beginEvent } from '../lib/event-clock.ts';
 import { poison, poisoning } from './poison.ts';
 import {
   CONGESTED,
@@ -23,6 +24,8 @@ interface Handle {
   reading: boolean;
   readStart(): number;
   readStop(): number;
+  /** Bytes of the write under way that the system has not taken yet. */
+  readonly writeQueueSize: number;
 }
 interface Owned {
   _handle: Handle | null;
@@ -30,27 +33,33 @@ interface Owned {
 }
 
 function onRead(this: net.Socket & Owned, length: number, buffer: Uint8Array): boolean {
+  beginEvent();
   this.transport.owner.onData(buffer as Buffer, 0, length);
   if (poisoning) poison(buffer, 0, length);
   return true;
 }
 function onData(this: net.Socket & Owned, bytes: Buffer): void {
+  beginEvent();
   this.transport.owner.onData(bytes, 0, bytes.length);
   if (poisoning) poison(bytes, 0, bytes.length);
 }
 function onConnect(this: net.Socket & Owned): void {
+  beginEvent();
   this.transport.owner.onConnected();
 }
 function onEnd(this: net.Socket & Owned): void {
+  beginEvent();
   this.transport.owner.onEnd();
 }
 function onDrain(this: net.Socket & Owned): void {
+  beginEvent();
   this.transport.owner.onDrain();
 }
 function onError(this: net.Socket & Owned, error: Error): void {
   this.transport.error = error;
 }
 function onClose(this: net.Socket & Owned): void {
+  beginEvent();
   this.transport.closed = true;
   this.transport.owner.onClose(this.transport.error);
 }
@@ -63,6 +72,7 @@ export class SocketTransport implements Transport {
   /** Reads come through onRead; pausing then works on the handle. */
   readonly #shared: boolean;
   #paused = false;
+  #localPort: number | undefined;
   readonly remoteAddress: string;
   readonly remotePort: number;
 
@@ -80,8 +90,15 @@ export class SocketTransport implements Transport {
     if (!shared) socket.on('data', onData);
   }
 
+  /** Asked of the system once: it costs a call, and each request wants to know. */
   get localPort(): number {
-    return this.#socket.localPort ?? 0;
+    this.#localPort ??= this.#socket.localPort ?? 0;
+    return this.#localPort;
+  }
+
+  get unsent(): number {
+    const { writableLength, _handle: handle } = this.#socket;
+    return writableLength === 0 ? 0 : writableLength + (handle?.writeQueueSize ?? 0);
   }
 
   write(bytes: Buffer, start: number, end: number): WriteResult {
@@ -127,7 +144,9 @@ export class SocketTransport implements Transport {
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy();
+    // A TLS peer sees that the end was not announced; Node resets plain TCP only.
+    if ('encrypted' in this.#socket) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 }
 

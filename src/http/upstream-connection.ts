@@ -73,8 +73,9 @@ export class UpstreamConnection implements TransportOwner, Waiting {
   #chunked: ChunkedScanner | null = null;
   #keep = true;
   #congested = false;
+  /** What was unsent when congestion was last looked at. */
+  #unsent = 0;
   #paused = false;
-  #timedOut: UpstreamFailure | undefined;
   tunnel: TransportOwner | null = null;
 
   constructor(pool: ConnectionPool) {
@@ -109,14 +110,14 @@ export class UpstreamConnection implements TransportOwner, Waiting {
   pause(): void {
     if (this.#state === State.Closed) return;
     this.#paused = true;
-    disarm(this);
+    if (!this.#congested) disarm(this);
     this.transport.pause();
   }
 
   resume(): void {
     if (this.#state === State.Closed || !this.#paused) return;
     this.#paused = false;
-    if (this.requestSent) this.readDeadlines.arm(this);
+    if (this.requestSent && !this.#congested) this.readDeadlines.arm(this);
     this.transport.resume();
   }
 
@@ -162,6 +163,8 @@ export class UpstreamConnection implements TransportOwner, Waiting {
     if (this.#state === State.Body && this.#body === 'close' && this.exchange !== null) {
       const { exchange } = this;
       exchange.onResponseBody(NOTHING, 0, 0, true);
+      // It may have let go of us, and be another request's by now.
+      if (this.exchange !== exchange) return;
       this.destroy();
       exchange.onResponseEnd();
       return;
@@ -174,6 +177,8 @@ export class UpstreamConnection implements TransportOwner, Waiting {
       this.tunnel?.onDrain();
       return;
     }
+    // Node says so also after a large write that went out at once.
+    if (!this.#congested) return;
     this.#congested = false;
     disarm(this);
     if (this.requestSent && !this.#paused) this.readDeadlines.arm(this);
@@ -196,17 +201,22 @@ export class UpstreamConnection implements TransportOwner, Waiting {
 
   onDeadline(): void {
     if (this.exchange === null) return this.destroy(); // idle for long enough
-    if (this.#state === State.Connecting) this.#timedOut = 'connect_timeout';
-    else this.#timedOut = this.#congested ? 'send_timeout' : 'read_timeout';
-    this.#fail(this.#timedOut);
+    if (this.#state === State.Connecting) return this.#fail('connect_timeout');
+    if (!this.#congested) return this.#fail('read_timeout');
+    // One large write takes a Target a while that reads slowly, yet reads.
+    const { unsent } = this.transport;
+    if (unsent === this.#unsent) return this.#fail('send_timeout');
+    this.#unsent = unsent;
+    this.sendDeadlines.arm(this);
   }
 
   #sent(result: WriteResult, complete: boolean): WriteResult {
     if (complete) this.requestSent = true;
     if (result === CONGESTED) {
       this.#congested = true;
+      this.#unsent = this.transport.unsent;
       this.sendDeadlines.arm(this);
-    } else if (complete) this.readDeadlines.arm(this);
+    } else if (complete && !this.#paused) this.readDeadlines.arm(this);
     return result;
   }
 
@@ -227,6 +237,7 @@ export class UpstreamConnection implements TransportOwner, Waiting {
       if (result === COMPLETE) {
         at = appended + head.length - before;
         if (head.status >= 200 || head.status === 101) break;
+        if (this.requestSent) this.#onProgress();
         exchange.onInterim(this);
         if (this.exchange !== exchange) return;
         head.reset();
@@ -274,9 +285,13 @@ export class UpstreamConnection implements TransportOwner, Waiting {
       if (bodyEnd < 0) return this.#fail('bad_response');
       complete = this.#bodyComplete;
     }
-    if (!complete) this.readDeadlines.arm(this);
+    if (!complete) this.#onProgress();
     exchange.onResponse(bytes, start, bodyEnd, complete);
     if (complete) this.#finish(exchange, bodyEnd < end);
+  }
+
+  #onProgress(): void {
+    if (!this.#congested) this.readDeadlines.arm(this);
   }
 
   #bodyComplete = false;
@@ -301,7 +316,7 @@ export class UpstreamConnection implements TransportOwner, Waiting {
     const bodyEnd = this.#followBody(bytes, start, end);
     if (bodyEnd < 0) return this.#fail('bad_response');
     const complete = this.#bodyComplete;
-    if (!complete) this.readDeadlines.arm(this);
+    if (!complete) this.#onProgress();
     exchange.onResponseBody(bytes, start, bodyEnd, complete);
     if (complete) this.#finish(exchange, bodyEnd < end);
   }

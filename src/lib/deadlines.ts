@@ -5,6 +5,8 @@
 //                ↑       ↑        append to arm, look at the first to expire.
 //              first    last
 
+import { beginEvent, eventTime } from './event-clock.ts';
+
 /** How often lists are looked at, in milliseconds; a deadline is late by at most this much. */
 const TICK_MS = 50;
 
@@ -22,7 +24,8 @@ const armed = new Set<Deadlines>();
 let ticker: NodeJS.Timeout | undefined;
 
 function tick(): void {
-  const now = performance.now();
+  beginEvent();
+  const now = eventTime();
   for (const list of armed) list.expire(now);
   if (armed.size === 0) {
     clearInterval(ticker);
@@ -41,7 +44,7 @@ export class Deadlines {
   }
 
   /** Starts or restarts the wait of one. A duration of 0 means: wait for ever. */
-  arm(waiting: Waiting, now: number = performance.now()): void {
+  arm(waiting: Waiting, now: number = eventTime()): void {
     if (waiting.deadlines !== null) waiting.deadlines.disarm(waiting);
     if (this.milliseconds === 0) return;
     waiting.deadlines = this;

@@ -62,5 +62,7 @@ export interface ExchangeEnd {
 
 /** Takes ended Exchanges. Must not throw, must not wait. */
 export interface ExchangeEndSink {
+  /** False when nobody reads what only a log line shows: the request's id need not be made up. */
+  readonly wantsDetail: boolean;
   write(end: ExchangeEnd): void;
 }

@@ -69,6 +69,18 @@ describe('settings', () => {
     assert.deepEqual(checkSettings({}), { settings: complete, errors: [] });
   });
 
+  test('ask for the Admin API by saying anything about it but that it is off', () => {
+    const enabled = (written: Record<string, unknown>) => {
+      const result = checkSettings(written);
+      assert.ok('settings' in result);
+      return result.settings.admin.enabled;
+    };
+    assert.equal(enabled({}), false);
+    assert.equal(enabled({ admin: {} }), true);
+    assert.equal(enabled({ admin: { address: '127.0.0.1:9999' } }), true);
+    assert.equal(enabled({ admin: { enabled: false, address: '127.0.0.1:9999' } }), false);
+  });
+
   test('keep what is written beside the defaults', () => {
     const result = checkSettings({ client: { max_headers: 7 }, admin: { enabled: true } });
     assert.ok('settings' in result);

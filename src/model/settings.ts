@@ -68,13 +68,20 @@ function isRange(text: string): boolean {
 
 const closed = { additionalProperties: false };
 
-/** An object all of whose fields have defaults, so that it may be left out whole. */
-function section<P extends Parameters<typeof Type.Object>[0]>(properties: P, description: string) {
+/**
+ * An object all of whose fields have defaults, so that it may be left out whole. `absent` says what
+ * is different then.
+ */
+function section<P extends Parameters<typeof Type.Object>[0]>(
+  properties: P,
+  description: string,
+  absent: Readonly<Record<string, unknown>> = {},
+) {
   // The validator takes a default as it is, without filling in the defaults inside.
   const byDefault = Object.fromEntries(
     Object.entries(properties).map(([name, field]) => [name, field.default]),
   );
-  return Type.Object(properties, { ...closed, description, default: byDefault });
+  return Type.Object(properties, { ...closed, description, default: { ...byDefault, ...absent } });
 }
 
 function address(description: string, byDefault: string): Schema<string>;
@@ -128,12 +135,17 @@ const adminKey = Type.Object(
 
 const admin = section(
   {
-    enabled: Type.Boolean({ description: 'Whether the Admin API is served.', default: false }),
+    enabled: Type.Boolean({
+      description: 'Whether the Admin API is served. It is not where the file has no `admin`.',
+      default: true,
+    }),
     address: address('Where the Admin API listens:', '127.0.0.1:9180'),
     keys: Type.Array(adminKey, { description: 'Who may use the Admin API.', default: [] }),
     allow: ranges('The addresses from which the Admin API may be used.', ['127.0.0.0/8', '::1']),
   },
   'The Admin API.',
+  // Who writes where it listens, or with what keys, wants it; a file that is silent about it doesn't.
+  { enabled: false },
 );
 
 const client = section(

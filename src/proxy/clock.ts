@@ -1,13 +1,13 @@
 // One reading of the monotonic clock per event, and wall-clock time derived from it: the wall clock
 // may jump, durations and timeouts must not.
 
+import { eventTime } from '../lib/event-clock.ts';
+
 let offset = Date.now() - performance.now();
 let checked = performance.now();
 
-/** Monotonic milliseconds of this thread. */
-export function now(): number {
-  return performance.now();
-}
+/** Monotonic milliseconds of this thread, as of the present event. */
+export const now = eventTime;
 
 /** Unix milliseconds at a moment given by `now`. Follows a changed wall clock within a second. */
 export function wallClock(monotonic: number): number {

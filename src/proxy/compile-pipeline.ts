@@ -2,7 +2,15 @@ import type { Consumer } from '../plugin/consumer.ts';
 import type { Handlers, MaybePromise, Outcome } from '../plugin/define-plugin.ts';
 import type { Kit } from '../plugin/kit.ts';
 import { reply } from '../plugin/reply.ts';
-import { type Binding, type Bound, bind, mergeBindings, NO_BINDINGS, withErrorResponse } from './binding.ts';
+import {
+  type Binding,
+  type Bound,
+  bind,
+  byPriority,
+  mergeBindings,
+  NO_BINDINGS,
+  withErrorResponse,
+} from './binding.ts';
 import type { Exchange } from './exchange.ts';
 import type { Pipeline, SecondHalf, Step } from './pipeline.ts';
 
@@ -58,8 +66,9 @@ export function compilePipeline(source: PipelineSource, surroundings: PipelineSu
         const kept = own.filter(({ binding }) => !fresh.has(binding.plugin.name));
         const merged = [...kept, ...fresh.values()]
           .filter(({ binding }) => binding.meta.disable !== true)
-          .sort((a, b) => b.binding.priority - a.binding.priority);
-        half = secondHalf(everyGlobal, merged, [...fresh.values()]);
+          .sort((a, b) => byPriority(a.binding, b.binding));
+        const joined = merged.filter((one) => fresh.get(one.binding.plugin.name) === one);
+        half = secondHalf(everyGlobal, merged, joined);
         cache.set(theirs, half);
       }
       return half;
@@ -95,6 +104,7 @@ function secondHalf(
       'responseBody',
     ),
     log: after(all, 'log'),
+    bindings: all.map(({ binding }) => binding),
     needsRequestBody: needs.some((need) => need === 'request' || need === 'both'),
     metrics: observed.some((observation) => observation?.metrics === true),
     preferName: observed.some((observation) => observation?.preferName === true),
@@ -111,8 +121,10 @@ function steps(list: readonly Bound[], phase: Phase): Step[] {
     if (filter !== null) run = onlyIf(filter, run);
     result.push({
       plugin: binding.plugin.name,
-      place: `${binding.place.kind}/${binding.place.id}`,
+      place: placeOf(binding),
       phase,
+      binding,
+      filter,
       run,
     });
   }
@@ -131,8 +143,16 @@ function onlyIf(filter: (exchange: Exchange) => boolean, run: Step['run']): Step
   return (exchange) => (filter(exchange) ? run(exchange) : undefined);
 }
 
+function placeOf({ place }: Binding): string {
+  return `${place.kind}/${place.id}`;
+}
+
 interface AfterStep {
   readonly plugin: string;
+  readonly place: string;
+  readonly phase: AfterPhase;
+  readonly binding: Binding;
+  readonly filter: Bound['filter'];
   // The phases differ in what they may return; the lists of a SecondHalf say which.
   // biome-ignore lint/suspicious/noExplicitAny: narrowed where it is used
   readonly run: (exchange: Exchange) => any;
@@ -148,6 +168,10 @@ function after(list: readonly Bound[], phase: AfterPhase): AfterStep[] | null {
     ) => MaybePromise<void>;
     result.push({
       plugin: binding.plugin.name,
+      place: placeOf(binding),
+      phase,
+      binding,
+      filter,
       run: filter === null ? run : (exchange) => (filter(exchange) ? run(exchange) : undefined),
     });
   }

@@ -3,42 +3,35 @@
 import type net from 'node:net';
 import { ClientConnection, type ClientLimits, type ConnectionHost } from '../http/client-connection.ts';
 import { type ListenOptions, listen } from '../http/socket-transport.ts';
-import { normalizePath } from '../lib/normalize-path.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';
 import type { Logger } from '../plugin/kit.ts';
-import { type Reply, reply } from '../plugin/reply.ts';
-import { UNAUTHENTICATED } from './compile-pipeline.ts';
-import { Exchange, Stage } from './exchange.ts';
+import { Decider } from './decider.ts';
+import { Exchange } from './exchange.ts';
 import type { ExchangeHost } from './exchange-host.ts';
 import { applyTrust, type TrustedHops, writeForwarded } from './forwarded.ts';
-import { type Pipeline, PluginFailure, runSteps } from './pipeline.ts';
+import { PluginFailure } from './pipeline.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface DataPlaneOptions {
   readonly limits: ClientLimits;
   readonly trusted: TrustedHops | undefined;
-  readonly sink: ExchangeEndSink;
+  /** undefined when nobody wants to know. */
+  readonly sink: ExchangeEndSink | undefined;
   readonly log: Logger;
   /** Largest body that a Binding may hold whole, in bytes. */
   readonly maxCollectedBytes: number;
 }
 
-const NOT_FOUND = reply(404, { error_msg: '404 Route Not Found' }, { reason: 'no_route' });
-const NO_UPSTREAM = reply(
-  503,
-  { error_msg: 'missing upstream configuration in Route or Service' },
-  { reason: 'no_upstream' },
-);
-const BAD_PATH: Reply = { status: 400, headers: [], body: undefined, reason: 'bad_target' };
 /** Exchanges kept for the next request; more are made when more run at once. */
 const MAX_SPARE = 512;
 
 export class DataPlane implements ConnectionHost, ExchangeHost {
   readonly limits: ClientLimits;
   readonly maxCollectedBytes: number;
-  runtime: Runtime;
+  readonly runtime: Runtime;
   draining = false;
   readonly #options: DataPlaneOptions;
+  readonly #decider: Decider;
   readonly #connections = new Set<ClientConnection>();
   readonly #servers: net.Server[] = [];
   readonly #spare: Exchange[] = [];
@@ -49,6 +42,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
 
   constructor(runtime: Runtime, options: DataPlaneOptions) {
     this.runtime = runtime;
+    this.#decider = new Decider(runtime);
     this.limits = options.limits;
     this.maxCollectedBytes = options.maxCollectedBytes;
     this.#options = options;
@@ -111,8 +105,9 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   // For Exchanges.
 
   admit(exchange: Exchange): void {
-    const { request } = exchange;
-    const { transport } = exchange.connection!;
+    const { request, connection } = exchange;
+    if (connection === null) return; // gone before its head was complete
+    const { transport } = connection;
     request.peerAddress = request.clientAddress = plainAddress(transport.remoteAddress);
     request.clientPort = transport.remotePort;
     request.scheme = 'http';
@@ -122,82 +117,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   }
 
   decide(exchange: Exchange): void {
-    exchange.stage = Stage.Deciding;
-    exchange.revision = this.runtime.revision;
-    const { requestHead: head, request } = exchange;
-    if (head.pathNeedsCare) {
-      const path = normalizePath(request.path);
-      if (path === undefined) return exchange.reply(BAD_PATH);
-      request.path = path;
-    }
-    const { router } = this.runtime;
-    const route = router.match(router.hasHosts ? request.host : '', request.path, exchange);
-    let pipeline: Pipeline;
-    if (route === undefined) pipeline = this.runtime.notFound;
-    else {
-      exchange.route = route;
-      route.active++;
-      pipeline = route.pipeline;
-    }
-    exchange.second = pipeline.second;
-    if (pipeline.first !== null) {
-      const outcome = runSteps(pipeline.first, exchange);
-      if (outcome instanceof Promise) {
-        exchange.forwarding.keepFirst();
-        void exchange.wait(outcome.then((reply) => this.#identified(exchange, pipeline, reply)));
-        return;
-      }
-      this.#identified(exchange, pipeline, outcome);
-    } else this.#identified(exchange, pipeline, undefined);
-    exchange.forwarding.keepFirst();
-  }
-
-  /** The first half is over: the caller is known, or nobody. */
-  #identified(exchange: Exchange, pipeline: Pipeline, denial: Reply | undefined): void {
-    if (exchange.stage !== Stage.Deciding) return;
-    if (exchange.consumer !== undefined) exchange.second = pipeline.secondFor(exchange.consumer);
-    if (denial !== undefined) return exchange.reply(denial);
-    if (exchange.route === null) return exchange.reply(NOT_FOUND);
-    if (exchange.consumer === undefined && pipeline.authenticates?.(exchange))
-      return exchange.reply(UNAUTHENTICATED);
-    const second = exchange.second!;
-    if (second.needsRequestBody) exchange.forwarding.collect(() => this.#access(exchange));
-    else this.#access(exchange);
-  }
-
-  #access(exchange: Exchange): void {
-    const { steps } = exchange.second!;
-    if (steps === null) return this.#forward(exchange);
-    const outcome = runSteps(steps, exchange);
-    if (outcome instanceof Promise) {
-      exchange.forwarding.keepFirst();
-      void exchange.wait(
-        outcome.then((reply) => {
-          if (exchange.stage !== Stage.Deciding) return;
-          if (reply !== undefined) exchange.reply(reply);
-          else this.#forward(exchange);
-        }),
-      );
-      return;
-    }
-    if (outcome !== undefined) exchange.reply(outcome);
-    else this.#forward(exchange);
-  }
-
-  #forward(exchange: Exchange): void {
-    const upstream = exchange.chosenUpstream ?? exchange.route!.upstream;
-    if (upstream === undefined) return exchange.reply(NO_UPSTREAM);
-    const { beforeProxy } = exchange.second!;
-    if (beforeProxy !== null) {
-      for (const step of beforeProxy) {
-        try {
-          step.run(exchange);
-        } catch (error) {
-          throw new PluginFailure(step, error);
-        }
-      }
-    }
-    exchange.forwarding.forward(upstream);
+    this.#decider.decide(exchange);
   }
 
   writeForwarded(exchange: Exchange): void {
@@ -223,6 +143,8 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   }
 
   record(exchange: Exchange): void {
+    const { sink } = this.#options;
+    if (sink === undefined) return;
     const { requestHead: head, request, route, second } = exchange;
     const end = this.#end;
     end.startedAt = exchange.startedAt;
@@ -236,7 +158,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     end.bytesIn = exchange.bytesIn;
     end.bytesOut = exchange.bytesOut;
     end.revision = exchange.revision;
-    end.requestId = exchange.id;
+    end.requestId = sink.wantsDetail ? exchange.id : '';
     end.clientAddress = request.clientAddress;
     end.head = head.bytes;
     const parsed = head.length > 0;
@@ -261,16 +183,12 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     end.consumer = exchange.consumer?.username ?? '';
     end.metrics = second?.metrics ?? false;
     end.preferName = second?.preferName ?? false;
-    this.#options.sink.write(end);
+    sink.write(end);
   }
 
   release(exchange: Exchange): void {
-    const { route } = exchange;
-    if (route !== null) {
-      route.active--;
-      if (route.retired) route.released();
-    }
-    exchange.route = exchange.second = null;
+    this.#decider.release(exchange);
+    exchange.forget();
     exchange.requestHead.shrink();
     exchange.responseHead.shrink();
     if (this.#spare.length < MAX_SPARE) this.#spare.push(exchange);

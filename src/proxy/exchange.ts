@@ -1,11 +1,12 @@
 // One request and its response, from complete head to record. Objects are kept and used again:
 // a bare request makes no object of its own.
 
-import { randomFillSync } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { ClientConnection, ServerExchange } from '../http/client-connection.ts';
 import { Head } from '../http/head.ts';
 import type { ProtocolError } from '../http/protocol-error.ts';
 import type { UpstreamConnection, UpstreamExchange, UpstreamFailure } from '../http/upstream-connection.ts';
+import { beginEvent } from '../lib/event-clock.ts';
 import type { Consumer, CredentialMatch } from '../plugin/consumer.ts';
 import type {
   AccessExchange,
@@ -23,6 +24,7 @@ import type { ExchangeHost } from './exchange-host.ts';
 import { Forwarding } from './forwarding.ts';
 import type { SecondHalf } from './pipeline.ts';
 import { writeReply } from './reply-writer.ts';
+import { newRequestId } from './request-id.ts';
 import { Responding } from './responding.ts';
 import type { Upstream } from './upstream.ts';
 import { readVariable } from './variables.ts';
@@ -55,6 +57,8 @@ export class Exchange
   stage: number = Stage.Fresh;
   route: CompiledRoute | null = null;
   second: SecondHalf | null = null;
+  /** The response handlers of the Bindings stay out of it: the request was refused, or one of them failed. */
+  bare = false;
   consumer: Consumer | undefined;
   credentialId: string | undefined;
   chosenUpstream: Upstream | undefined;
@@ -74,8 +78,8 @@ export class Exchange
   bytesIn = 0;
   bytesOut = 0;
 
-  /** A handler's promise is out: the object can't be used for another request before it settles. */
-  #waiting = false;
+  /** Handlers' promises that are out: the object can't be used for another request before they settle. */
+  #waiting = 0;
   #over = false;
 
   constructor(host: ExchangeHost) {
@@ -93,16 +97,12 @@ export class Exchange
     this.stage = Stage.Fresh;
     this.requestHead.reset();
     this.responseHead.reset();
-    this.request.reset();
-    this.upstream.reset();
-    this.response.reset();
-    this.forwarding.reset();
-    this.responding.reset();
     this.route = this.second = null;
     this.consumer = this.credentialId = this.chosenUpstream = undefined;
-    this.#slots = this.ownVariables = undefined;
     this.#id = this.reason = this.targetKey = '';
     this.upstreamStatus = this.attempts = this.bytesIn = this.bytesOut = 0;
+    this.revision = 0;
+    this.bare = false;
     this.upstreamMs = -1;
     this.#started = 0;
     this.#over = false;
@@ -111,7 +111,7 @@ export class Exchange
   // What Plugins see of it, besides the three views.
 
   get id(): string {
-    if (this.#id === '') this.#id = newId();
+    if (this.#id === '') this.#id = newRequestId();
     return this.#id;
   }
 
@@ -141,7 +141,7 @@ export class Exchange
   }
 
   get durationMs(): number {
-    return now() - this.#started;
+    return performance.now() - this.#started;
   }
 
   get matchedUri(): string | undefined {
@@ -177,6 +177,8 @@ export class Exchange
   }
 
   setClientAddress(address: string, port?: number): void {
+    // It goes to the Upstream and into the log: never anything but an address.
+    if (isIP(address) === 0) return;
     this.request.clientAddress = address;
     if (port !== undefined) this.request.clientPort = port;
   }
@@ -190,7 +192,6 @@ export class Exchange
   onRequest(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
     this.#start();
     this.bytesIn = this.requestHead.length + end - start;
-    this.host.admit(this);
     this.forwarding.beginBody(bytes, start, end, complete);
     try {
       this.host.decide(this);
@@ -201,19 +202,22 @@ export class Exchange
 
   onRequestBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
     this.bytesIn += end - start;
-    this.forwarding.onBody(bytes, start, end, complete);
+    try {
+      this.forwarding.onBody(bytes, start, end, complete);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   onRefused(refusal: ProtocolError): void {
-    if (this.#started === 0) this.#start();
-    if (this.bytesIn === 0) this.bytesIn = this.requestHead.filled;
+    this.#startUnfinished();
     this.reason = refusal.reason;
     this.forwarding.cancel();
     if (this.responding.begun) {
       this.#abort();
       return;
     }
-    this.second = null;
+    this.bare = true;
     this.reply({ status: refusal.status, headers: [], body: undefined, reason: refusal.reason });
   }
 
@@ -222,10 +226,10 @@ export class Exchange
   }
 
   onClientGone(reason: string): void {
+    this.#startUnfinished();
     this.reason = reason;
     this.connection = null;
     this.forwarding.cancel();
-    if (this.#started === 0) this.#start();
     if (!this.responding.begun) this.response.begin(499, 'gateway');
     this.end();
   }
@@ -236,14 +240,30 @@ export class Exchange
 
   // The Upstream's side.
 
+  /** The Upstream was asked with HEAD; the client may have asked otherwise. */
   get requestIsHead(): boolean {
-    const { bytes, methodStart: start, methodEnd } = this.requestHead;
     if (this.upstream.methodChanged) return this.upstream.method === 'HEAD';
-    return methodEnd - start === 4 && bytes[start] === 72 && bytes[start + 1] === 69;
+    return this.clientAskedHead;
+  }
+
+  /** The client expects no body, whatever the head says. */
+  get clientAskedHead(): boolean {
+    const { bytes, methodStart: start, methodEnd } = this.requestHead;
+    return (
+      methodEnd - start === 4 &&
+      bytes[start] === 72 &&
+      bytes[start + 1] === 69 &&
+      bytes[start + 2] === 65 &&
+      bytes[start + 3] === 68
+    );
   }
 
   onUpstreamReady(connection: UpstreamConnection): void {
-    this.forwarding.onReady(connection);
+    try {
+      this.forwarding.onReady(connection);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   onInterim(_connection: UpstreamConnection): void {
@@ -293,7 +313,11 @@ export class Exchange
       this.#abort();
       return;
     }
-    this.forwarding.onFailure(connection, failure);
+    try {
+      this.forwarding.onFailure(connection, failure);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   onUpstreamDrain(): void {
@@ -303,15 +327,16 @@ export class Exchange
   // Ends.
 
   /** Marks that a handler's promise decides how it goes on. */
-  async wait(pending: Promise<void>): Promise<void> {
-    this.#waiting = true;
+  async wait<T>(pending: Promise<T>, then: (value: T) => void): Promise<void> {
+    this.#waiting++;
     try {
-      await pending;
+      const value = await pending;
+      beginEvent();
+      then(value);
     } catch (error) {
       if (this.stage !== Stage.Ended) this.fail(error);
     } finally {
-      this.#waiting = false;
-      if (this.#over) this.host.release(this);
+      if (--this.#waiting === 0 && this.#over) this.host.release(this);
     }
   }
 
@@ -338,7 +363,7 @@ export class Exchange
       return;
     }
     // The handlers that failed must not run again for the answer about it.
-    this.second = null;
+    this.bare = true;
     this.response.reset();
     this.reply({ status: 500, headers: [], body: undefined, reason: 'plugin_failed' });
   }
@@ -377,22 +402,30 @@ export class Exchange
     }
     this.host.record(this);
     this.#over = true;
-    if (!this.#waiting) this.host.release(this);
+    if (this.#waiting === 0) this.host.release(this);
+  }
+
+  /** Lets go of the bodies and values that it would keep alive until it is used again. */
+  forget(): void {
+    this.request.reset();
+    this.upstream.reset();
+    this.response.reset();
+    this.forwarding.reset();
+    this.responding.reset();
+    this.ownVariables = undefined;
+    // Kept for the next request: making a Map costs more than all that is put into it.
+    if (this.#slots !== undefined && this.#slots.size > 0) this.#slots.clear();
   }
 
   #start(): void {
     this.#started = now();
+    this.host.admit(this);
   }
-}
 
-// Ids: 64 random bits for the process and 64 that count from a random start; unique, not secret.
-const seed = randomFillSync(new Uint32Array(4));
-const prefix = (seed[0].toString(16).padStart(8, '0') + seed[1].toString(16).padStart(8, '0')) as string;
-let high = seed[2];
-let low = seed[3];
-
-function newId(): string {
-  low = (low + 0x9e3779b1) >>> 0;
-  if (low < 0x9e3779b1) high = (high + 1) >>> 0;
-  return prefix + high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
+  /** For a request whose head never was complete: it has an end, and so a record, all the same. */
+  #startUnfinished(): void {
+    if (this.#started !== 0) return;
+    this.#start();
+    this.bytesIn = this.requestHead.filled;
+  }
 }

@@ -1,20 +1,39 @@
 import { nameHash } from '../http/characters.ts';
 import type { Head } from '../http/head.ts';
+import { Known, knownNumber } from '../http/known-header.ts';
 import { output } from '../http/output.ts';
 
-interface Edit {
-  readonly name: string;
+/** What is known of a field name, found out once. */
+interface FieldName {
   readonly lower: string;
   readonly hash: number;
+  readonly known: number;
+}
+
+interface Edit extends FieldName {
+  readonly name: string;
   /** undefined removes. */
   readonly value: string | undefined;
   /** Keeps the fields of that name that are there. */
   readonly adds: boolean;
 }
 
-/** Bytes that would end a field early or hide something: a Plugin's value with one of them is refused. */
-const FORBIDDEN_VALUE = /[\0-\x08\x0a-\x1f\x7f]/;
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** Fields that say how a message is framed or how the connection is used: only the engine writes them. */
+const ENGINE = new Uint8Array(64);
+for (const known of [
+  Known.Connection,
+  Known.ContentLength,
+  Known.TransferEncoding,
+  Known.Host,
+  Known.Expect,
+  Known.Upgrade,
+  Known.KeepAlive,
+  Known.ProxyConnection,
+]) {
+  ENGINE[known] = 1;
+}
 
 /** Changes to the fields of a head, kept apart from its bytes until it is written. */
 export class FieldEdits {
@@ -31,7 +50,7 @@ export class FieldEdits {
   }
 
   set(name: string, value: string): void {
-    this.#drop(name.toLowerCase());
+    this.#drop(fieldName(name).lower);
     this.#push(name, value, false);
   }
 
@@ -53,6 +72,11 @@ export class FieldEdits {
     const index = head.find(name);
     if (index >= 0) return head.valueAt(index);
     return this.#edits.length === 0 ? undefined : this.#edits.find((edit) => edit.lower === name)?.value;
+  }
+
+  /** The first value given to that name (lower case), whatever the head says. */
+  added(name: string): string | undefined {
+    return this.#edits.find((edit) => edit.lower === name && edit.value !== undefined)?.value;
   }
 
   /** All values of that name (lower case) as they will be sent. */
@@ -87,13 +111,14 @@ export class FieldEdits {
 
   /** Whether fields of that name (lower case) were replaced, added or removed. */
   has(name: string): boolean {
-    return this.#edits.some((edit) => edit.lower === name);
+    for (const edit of this.#edits) if (edit.lower === name) return true;
+    return false;
   }
 
-  /** Puts the new fields into the output. */
+  /** Puts the new fields into the output, apart from those that the engine writes itself. */
   write(): void {
-    for (const { name, value } of this.#edits) {
-      if (value === undefined) continue;
+    for (const { name, known, value } of this.#edits) {
+      if (value === undefined || ENGINE[known] === 1) continue;
       output.putText(name);
       output.putText(': ');
       // Beyond latin1 a value goes out as UTF-8, as every other server does it.
@@ -104,17 +129,40 @@ export class FieldEdits {
   }
 
   #push(name: string, value: string | undefined, adds: boolean): void {
-    if (!FIELD_NAME.test(name)) throw new TypeError(`not a header field name: ${JSON.stringify(name)}`);
-    if (value !== undefined && FORBIDDEN_VALUE.test(value)) {
+    const { lower, hash, known } = fieldName(name);
+    if (value !== undefined && !isSafe(value))
       throw new TypeError(`the value of ${name} has a control character`);
-    }
-    const lower = name.toLowerCase();
-    this.#edits.push({ name, lower, hash: nameHash(lower), value, adds });
+    this.#edits.push({ name, lower, hash, known, value, adds });
   }
 
   #drop(lower: string): void {
-    if (this.#edits.length > 0) this.#edits = this.#edits.filter((edit) => edit.lower !== lower);
+    if (this.has(lower)) this.#edits = this.#edits.filter((edit) => edit.lower !== lower);
   }
+}
+
+/** Names that Plugins use are few, and the same ones come with every request. */
+const NAMES = new Map<string, FieldName>();
+const MAX_NAMES = 4096;
+
+function fieldName(name: string): FieldName {
+  let known = NAMES.get(name);
+  if (known === undefined) {
+    if (!FIELD_NAME.test(name)) throw new TypeError(`not a header field name: ${JSON.stringify(name)}`);
+    const lower = name.toLowerCase();
+    known = { lower, hash: nameHash(lower), known: knownNumber(lower) };
+    if (NAMES.size >= MAX_NAMES) NAMES.clear();
+    NAMES.set(name, known);
+  }
+  return known;
+}
+
+/** Whether a value has no byte that would end the field early or hide something. */
+function isSafe(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if ((code < 32 && code !== 9) || code === 127) return false;
+  }
+  return true;
 }
 
 function isLatin1(text: string): boolean {

@@ -1,13 +1,14 @@
 import { isIP } from 'node:net';
+import type { ClientConnection } from '../http/client-connection.ts';
 import { output } from '../http/output.ts';
 import type { Exchange } from './exchange.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 const REAL_IP = bytes('X-Real-IP: ');
-const FOR = bytes('\r\nX-Forwarded-For: ');
-const PROTO = bytes('\r\nX-Forwarded-Proto: ');
-const HOST = bytes('\r\nX-Forwarded-Host: ');
-const PORT = bytes('\r\nX-Forwarded-Port: ');
+const FOR = bytes('X-Forwarded-For: ');
+const PROTO = bytes('X-Forwarded-Proto: ');
+const HOST = bytes('X-Forwarded-Host: ');
+const PORT = bytes('X-Forwarded-Port: ');
 const CRLF = bytes('\r\n');
 
 /** Which peers are hops of ours, whose word about the client counts. */
@@ -36,30 +37,58 @@ export function applyTrust(exchange: Exchange, trusted: TrustedHops | undefined)
   if (proto === 'https' || proto === 'http') request.scheme = proto;
 }
 
-/** Puts what the Upstream may know of the client into the output; a stranger's own claims are dropped. */
+/**
+ * Puts what the Upstream may know of the client into the output; a stranger's own claims are
+ * dropped. A field that a Plugin has set is the Plugin's.
+ */
 export function writeForwarded(exchange: Exchange): void {
   const { request, requestHead: head } = exchange;
+  const { edits } = request;
   const trusted = request.peerTrusted;
-  output.putAll(REAL_IP);
-  output.putText(request.clientAddress);
-  output.putAll(FOR);
-  if (trusted) {
-    const claimed = request.headerValues('x-forwarded-for').join(', ');
-    output.putText(claimed === '' ? request.peerAddress : `${claimed}, ${request.peerAddress}`);
-  } else output.putText(request.clientAddress);
-  output.putAll(PROTO);
-  output.putText(request.scheme);
-  const host = trusted ? request.header('x-forwarded-host') : undefined;
-  if (host !== undefined) {
-    output.putAll(HOST);
-    output.putText(host);
-  } else if (head.hostStart >= 0) {
-    output.putAll(HOST);
-    output.put(head.bytes, head.hostStart, head.authorityEnd);
+  const ours = edits.empty;
+  if (ours && !trusted && request.clientAddress === request.peerAddress && exchange.connection !== null) {
+    writePrepared(exchange, exchange.connection);
+    return;
   }
-  output.putAll(PORT);
-  output.putText(
-    (trusted ? request.header('x-forwarded-port') : undefined) ?? exchange.host.portText(exchange.localPort),
+  if (ours || !edits.has('x-real-ip')) writeText(REAL_IP, request.clientAddress);
+  if (ours || !edits.has('x-forwarded-for')) {
+    const claimed = trusted ? request.headerValues('x-forwarded-for').join(', ') : '';
+    if (!trusted) writeText(FOR, request.clientAddress);
+    else writeText(FOR, claimed === '' ? request.peerAddress : `${claimed}, ${request.peerAddress}`);
+  }
+  if (ours || !edits.has('x-forwarded-proto')) writeText(PROTO, request.scheme);
+  if (ours || !edits.has('x-forwarded-port')) {
+    const port = trusted ? request.header('x-forwarded-port') : undefined;
+    writeText(PORT, port ?? exchange.host.portText(exchange.localPort));
+  }
+  if (ours || !edits.has('x-forwarded-host')) {
+    const host = trusted ? request.header('x-forwarded-host') : undefined;
+    if (host !== undefined) writeText(HOST, host);
+    else if (head.hostStart >= 0) {
+      output.putAll(HOST);
+      output.put(head.bytes, head.hostStart, head.authorityEnd);
+      output.putAll(CRLF);
+    }
+  }
+}
+
+/** The usual case: nearly all of it is the same for every request of a connection. */
+function writePrepared(
+  { request, requestHead: head, host, localPort }: Exchange,
+  connection: ClientConnection,
+): void {
+  connection.prepared ??= bytes(
+    `X-Real-IP: ${request.peerAddress}\r\nX-Forwarded-For: ${request.peerAddress}\r\nX-Forwarded-Proto: ${request.scheme}\r\nX-Forwarded-Port: ${host.portText(localPort)}\r\n`,
   );
+  output.putAll(connection.prepared);
+  if (head.hostStart < 0) return;
+  output.putAll(HOST);
+  output.put(head.bytes, head.hostStart, head.authorityEnd);
+  output.putAll(CRLF);
+}
+
+function writeText(name: Buffer, value: string): void {
+  output.putAll(name);
+  output.putText(value);
   output.putAll(CRLF);
 }

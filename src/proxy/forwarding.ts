@@ -30,6 +30,8 @@ export class Forwarding {
   #connection: UpstreamConnection | undefined;
   #upstream: Upstream | undefined;
   #target: Target | undefined;
+  /** The Target was told that an attempt began, and not yet how it went. */
+  #underWay = false;
   #tried: Target[] = [];
   #attemptStarted = 0;
   #forwardingStarted = 0;
@@ -55,7 +57,8 @@ export class Forwarding {
     if (this.#pieces.length > 0) this.#pieces = [];
     this.#collectedBytes = this.#attemptStarted = this.#forwardingStarted = 0;
     this.#bodyComplete = this.#replayable = true;
-    this.#hasBody = this.#streaming = this.#dropping = false;
+    this.#hasBody = this.#streaming = this.#dropping = this.#underWay = false;
+    this.#first = undefined;
   }
 
   // The body as it comes from the client.
@@ -76,7 +79,8 @@ export class Forwarding {
   /** Called when deciding is over for now: what was not sent must be kept. */
   keepFirst(): void {
     if (this.#first === undefined) {
-      if (!this.#bodyComplete && !this.#streaming) this.#exchange.connection?.pauseBody();
+      if (!this.#bodyComplete && !this.#streaming && this.#onCollected === undefined && !this.#dropping)
+        this.#exchange.connection?.pauseBody();
       return;
     }
     const piece = this.#first;
@@ -150,22 +154,19 @@ export class Forwarding {
     exchange.stage = Stage.Forwarding;
     this.#upstream = upstream;
     this.#forwardingStarted = exchange.started;
-    this.#attempt();
+    const target = upstream.pick(exchange, this.#tried);
+    if (target !== undefined) this.#attempt(target);
+    else exchange.reply(upstream.noTarget);
   }
 
-  #attempt(): void {
+  #attempt(target: Target): void {
     const exchange = this.#exchange;
-    const upstream = this.#upstream!;
-    const target = upstream.pick(exchange, this.#tried);
-    if (target === undefined) {
-      exchange.reply({ status: upstream.noTargetStatus, headers: [], body: undefined, reason: 'no_target' });
-      return;
-    }
     this.#target = target;
     exchange.targetKey = target.key;
     exchange.attempts++;
     this.#attemptStarted = exchange.attempts === 1 ? exchange.started : now();
     target.started();
+    this.#underWay = true;
     const idle = target.pool.take(exchange);
     if (idle !== undefined) this.#send(idle);
     else this.#open(target);
@@ -177,8 +178,9 @@ export class Forwarding {
     if (address === undefined) {
       target.waitForAddress(exchange, (found) => {
         if (this.#target !== target || exchange.stage !== Stage.Forwarding) return;
-        if (found) this.#open(target);
-        else this.#giveUp('unresolved', 503);
+        if (found) return this.#open(target);
+        this.#settle(true);
+        this.#giveUp('unresolved', 503);
       });
       return;
     }
@@ -201,7 +203,7 @@ export class Forwarding {
     try {
       writeRequestHead(exchange, upstream, this.#target!);
     } catch (error) {
-      connection.destroy();
+      this.cancel();
       exchange.fail(error);
       return;
     }
@@ -243,9 +245,16 @@ export class Forwarding {
 
   onAnswered(): void {
     const exchange = this.#exchange;
-    const elapsed = now() - this.#attemptStarted;
-    exchange.upstreamMs = now() - this.#forwardingStarted;
-    this.#target?.finished(elapsed, exchange.responseHead.status >= 500);
+    const at = now();
+    exchange.upstreamMs = at - this.#forwardingStarted;
+    this.#settle(exchange.responseHead.status >= 500, at);
+  }
+
+  /** Tells the Target how the attempt went. */
+  #settle(failed: boolean, at = now()): void {
+    if (!this.#underWay) return;
+    this.#underWay = false;
+    this.#target!.finished(at - this.#attemptStarted, failed);
   }
 
   onReleased(): void {
@@ -275,13 +284,11 @@ export class Forwarding {
       this.#open(this.#target!);
       return;
     }
-    this.#target?.finished(now() - this.#attemptStarted, true);
+    this.#settle(true);
     this.#tried.push(this.#target!);
     if (mayRepeat && this.#tried.length <= upstream.retriesFor() && this.#inRetryTime()) {
-      if (upstream.pick(exchange, this.#tried) !== undefined) {
-        this.#attempt();
-        return;
-      }
+      const next = upstream.pick(exchange, this.#tried);
+      if (next !== undefined) return this.#attempt(next);
     }
     this.#giveUp(failure, STATUS[failure]);
   }
@@ -306,11 +313,9 @@ export class Forwarding {
   cancel(): void {
     const connection = this.#connection;
     this.#connection = undefined;
-    if (connection !== undefined) {
-      connection.destroy();
-      if (this.#exchange.stage === Stage.Forwarding)
-        this.#target?.finished(now() - this.#attemptStarted, false);
-    }
+    this.#streaming = false;
+    connection?.destroy();
+    this.#settle(false);
   }
 }
 

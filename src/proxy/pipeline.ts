@@ -6,22 +6,31 @@
 import type { Consumer } from '../plugin/consumer.ts';
 import type { Handlers, MaybePromise, Outcome } from '../plugin/define-plugin.ts';
 import type { Reply } from '../plugin/reply.ts';
+import type { Binding } from './binding.ts';
 import type { Exchange } from './exchange.ts';
 
-/** One handler of one Binding, with what explain and trouble reports need to name it. */
-export interface Step {
+/** What explain and trouble reports need to name a handler of a Binding. */
+export interface NamedStep {
   readonly plugin: string;
+  /** `kind/id` of the resource that has the Binding. */
   readonly place: string;
+  readonly phase: Exclude<keyof Handlers, 'dispose'>;
+  readonly binding: Binding;
+  /** Asked by `run` already; explain wants to know its answer. */
+  readonly filter: ((exchange: Exchange) => boolean) | null;
+}
+
+/** One handler of one Binding that may answer. */
+export interface Step extends NamedStep {
   readonly phase: 'rewrite' | 'access';
   run(exchange: Exchange): MaybePromise<Outcome>;
 }
 
-type After<Phase extends keyof Handlers> = readonly {
-  readonly plugin: string;
+type After<Phase extends keyof Handlers> = readonly (NamedStep & {
   readonly run: NonNullable<Handlers[Phase]> extends (...parameters: never[]) => infer R
     ? (exchange: Exchange) => R
     : never;
-}[];
+})[];
 
 /** What follows once the caller is known; null where nobody takes part. */
 export interface SecondHalf {
@@ -30,6 +39,8 @@ export interface SecondHalf {
   readonly responseHeaders: After<'responseHeaders'> | null;
   readonly responseBody: After<'responseBody'> | null;
   readonly log: After<'log'> | null;
+  /** All Bindings that take part, also in the first half: global rules first, then by priority. */
+  readonly bindings: readonly Binding[];
   readonly needsRequestBody: boolean;
   readonly metrics: boolean;
   readonly preferName: boolean;
@@ -52,13 +63,19 @@ export class PluginFailure extends Error {
   override readonly name = 'PluginFailure';
   readonly plugin: string;
   readonly place: string;
+  readonly phase: string;
 
-  constructor(step: { plugin: string; place?: string }, cause: unknown) {
+  constructor(step: Pick<NamedStep, 'plugin' | 'place' | 'phase'>, cause: unknown) {
     super(`plugin ${step.plugin} failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
       cause,
     });
     this.plugin = step.plugin;
-    this.place = step.place ?? '';
+    this.place = step.place;
+    this.phase = step.phase;
+  }
+
+  isOf(step: Pick<NamedStep, 'plugin' | 'place' | 'phase'>): boolean {
+    return step.plugin === this.plugin && step.place === this.place && step.phase === this.phase;
   }
 }
 

@@ -34,7 +34,8 @@ function errorPage(status: number): Buffer {
 
 /** Sends a Reply through the response phases and ends the Exchange. */
 export function writeReply(exchange: Exchange, reply: Reply): void {
-  const { response, second } = exchange;
+  const { response } = exchange;
+  const second = exchange.bare ? null : exchange.second;
   exchange.responseHead.reset();
   response.begin(reply.status, 'gateway');
   let body: Uint8Array;
@@ -72,14 +73,16 @@ function send(exchange: Exchange, body: Uint8Array): void {
   const { connection, response } = exchange;
   const { status } = response;
   if (connection === null) {
-    exchange.finish(); // evaluated only
+    // Evaluated only: what would have been sent stays with the Exchange.
+    response.replacement = body;
+    exchange.finish();
     return;
   }
   exchange.responding.begun = true;
   if (!connection.canDrain) connection.keepAlive = false;
   output.begin();
   output.putAll(response.statusLine);
-  output.putAll(dateLine(now()));
+  if (!response.edits.has('date')) output.putAll(dateLine(now()));
   const bodiless = status === 204 || status === 304 || status < 200;
   if (!bodiless && !response.edits.has('content-type')) {
     output.putAll(TYPE);
@@ -100,7 +103,7 @@ function send(exchange: Exchange, body: Uint8Array): void {
   }
   if (!response.edits.empty) response.edits.write();
   output.putAll(CRLF);
-  if (!bodiless && !exchange.requestIsHead) output.putAll(body);
+  if (!bodiless && !exchange.clientAskedHead) output.putAll(body);
   exchange.bytesOut += output.length;
   connection.send();
   exchange.finish();

@@ -65,9 +65,9 @@ export function writeRequestHead(exchange: Exchange, upstream: Upstream, target:
   else if (head.contentLength >= 0) writeLength(head.contentLength);
   const { consumer } = exchange;
   if (consumer !== undefined) {
-    writeIdentity(CONSUMER, consumer.username);
-    if (exchange.credentialId !== undefined) writeIdentity(CREDENTIAL, exchange.credentialId);
-    if (consumer.customId !== undefined) writeIdentity(CUSTOM_ID, consumer.customId);
+    writeIdentity(exchange, CONSUMER, 'x-consumer-username', consumer.username);
+    writeIdentity(exchange, CREDENTIAL, 'x-credential-identifier', exchange.credentialId);
+    writeIdentity(exchange, CUSTOM_ID, 'x-consumer-custom-id', consumer.customId);
   }
   if (!edits.empty) edits.write();
   output.putAll(CRLF);
@@ -93,7 +93,8 @@ function writeRequestLine(exchange: Exchange, head: Head): void {
 }
 
 function writeHost(exchange: Exchange, upstream: Upstream, target: Target, head: Head): void {
-  const { host } = exchange.upstream;
+  const { edits } = exchange.request;
+  const host = exchange.upstream.host ?? (edits.empty ? undefined : edits.added('host'));
   if (host !== undefined) output.putText(checkedHost(host));
   else if (upstream.passHost === 'rewrite') output.putText(upstream.upstreamHost);
   else if (upstream.passHost === 'node' || head.hostStart < 0) output.putText(target.hostField);
@@ -117,7 +118,7 @@ function writeFields(head: Head, exchange: Exchange): void {
     const stops =
       STOPPED[known] === 1 ||
       (known === Known.Forwarded && dropForwarded) ||
-      (head.connectionOptions && PROTECTED[known] === 0 && namedByConnection(head, i)) ||
+      (head.connectionOptions > 0 && PROTECTED[known] === 0 && namedByConnection(head, i)) ||
       (edited && edits.replaces(head, i));
     if (!stops) continue;
     if (head.nameStart[i] > run) output.put(head.bytes, run, head.nameStart[i]);
@@ -132,9 +133,13 @@ function writeLength(length: number): void {
   output.putAll(CRLF);
 }
 
-function writeIdentity(name: Buffer, value: string): void {
-  output.putAll(name);
-  output.putText(value);
+/** Who the caller is, unless a Plugin has set that field; in bytes that can't become another field. */
+function writeIdentity(exchange: Exchange, field: Buffer, name: string, value: string | undefined): void {
+  const { edits } = exchange.request;
+  if (value === undefined || (!edits.empty && edits.has(name))) return;
+  output.putAll(field);
+  if (/^[ -~]*$/.test(value)) output.putText(value);
+  else output.putAll(Buffer.from(value.replace(/[\0-\x1f\x7f]/g, ' '), 'utf8'));
   output.putAll(CRLF);
 }
 
@@ -142,6 +147,8 @@ function writeIdentity(name: Buffer, value: string): void {
 export function wantsWebSocket(exchange: Exchange): boolean {
   const head = exchange.requestHead;
   if (!head.upgrade || exchange.route?.websocket !== true || head.minorVersion !== 1) return false;
+  // The bytes after the head must be the tunnel's alone.
+  if (head.chunked || head.contentLength > 0) return false;
   const { request } = exchange;
   return (
     request.method === 'GET' &&

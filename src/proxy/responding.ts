@@ -14,7 +14,11 @@ import {
 } from './response-writer.ts';
 import { Tunnel } from './tunnel.ts';
 
-type Mode = 'raw' | 'dechunk' | 'collect' | 'discard';
+/**
+ * What happens to the body's bytes: sent as they came, sent without chunks, held for the handlers,
+ * thrown away for a body of ours, thrown away since the client expects none.
+ */
+type Mode = 'raw' | 'dechunk' | 'collect' | 'replace' | 'drop';
 
 /** The way of a response to the client. */
 export class Responding implements ChunkSink {
@@ -34,31 +38,40 @@ export class Responding implements ChunkSink {
     this.begun = false;
     this.#mode = 'raw';
     this.#collectedBytes = 0;
+    // A body that was not followed to its end left the decoder somewhere in it.
+    if (this.#decoder !== null) this.#decoder.sink = null;
     if (this.#pieces.length > 0) this.#pieces = [];
   }
 
   onResponse(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
     const exchange = this.#exchange;
-    const { response, responseHead, second } = exchange;
+    const { response, responseHead } = exchange;
+    const second = exchange.bare ? null : exchange.second;
     response.begin(responseHead.status, 'upstream');
     if (second?.responseHeaders) runResponseHeaders(exchange);
-    const bodiless = exchange.requestIsHead || responseHead.status === 204 || responseHead.status === 304;
-    if (response.replacement !== undefined) this.#mode = 'discard';
-    else if (second?.responseBody && !bodiless) this.#mode = 'collect';
-    else if (responseHead.chunked && exchange.requestHead.minorVersion === 0) this.#mode = 'dechunk';
-    if (this.#mode === 'raw') {
-      const framing: BodyFraming = bodiless
-        ? 'none'
-        : responseHead.chunked
-          ? 'chunked'
-          : responseHead.contentLength >= 0
-            ? responseHead.contentLength
-            : 'close';
-      this.#sendHead(framing, bytes, start, end, complete);
-    } else {
-      if (this.#mode === 'dechunk') this.#sendHead('close', bytes, 0, 0, false);
-      this.#follow(bytes, start, end, complete);
+    // A Plugin may have changed the method or the status, and then these two differ.
+    const comesWithout = exchange.requestIsHead || isBodiless(responseHead.status);
+    const goesWithout = exchange.clientAskedHead || isBodiless(response.status);
+    if (response.replacement !== undefined) {
+      this.#mode = 'replace';
+      // What has no known end may be a stream that never has one.
+      if (!complete && !comesWithout && responseHead.contentLength < 0) return this.#sendWhole();
+    } else if (second?.responseBody && !comesWithout && !goesWithout) this.#mode = 'collect';
+    else if (goesWithout) {
+      this.#mode = 'drop';
+      this.#sendHead('none', bytes, 0, 0, complete);
+      if (!complete) return exchange.finish();
+    } else if (comesWithout) this.#sendHead(0, bytes, 0, 0, complete);
+    else if (!responseHead.chunked) {
+      const { contentLength } = responseHead;
+      this.#sendHead(contentLength >= 0 ? contentLength : 'close', bytes, start, end, complete);
+    } else if (exchange.requestHead.minorVersion === 1)
+      this.#sendHead('chunked', bytes, start, end, complete);
+    else {
+      this.#mode = 'dechunk';
+      this.#sendHead('close', bytes, 0, 0, false);
     }
+    if (this.#mode !== 'raw') this.#follow(bytes, start, end, complete);
   }
 
   onBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
@@ -76,7 +89,7 @@ export class Responding implements ChunkSink {
       exchange.response.replacement = Buffer.concat(this.#pieces);
       this.#pieces = [];
       this.transform(() => this.#sendWhole());
-    } else if (this.#mode === 'discard') this.#sendWhole();
+    } else if (this.#mode === 'replace') this.#sendWhole();
     else exchange.finish();
   }
 
@@ -94,14 +107,12 @@ export class Responding implements ChunkSink {
         }
         if (pending instanceof Promise) {
           void exchange.wait(
-            pending.then(
-              () => {
-                if (exchange.stage !== Stage.Ended) run(i + 1);
-              },
-              (error) => {
-                throw new PluginFailure(steps[i], error);
-              },
-            ),
+            pending.catch((error) => {
+              throw new PluginFailure(steps[i], error);
+            }),
+            () => {
+              if (exchange.stage !== Stage.Ended) run(i + 1);
+            },
           );
           return;
         }
@@ -117,13 +128,15 @@ export class Responding implements ChunkSink {
     if (responseHead.status === 100 || requestHead.minorVersion === 0 || connection === null) return;
     output.begin();
     writeInterimHead(responseHead);
-    connection.send();
+    if (connection.send() === CONGESTED) this.#exchange.forwarding.pauseResponse();
   }
 
   onSwitched(upstream: UpstreamConnection, bytes: Uint8Array, start: number, end: number): boolean {
     const exchange = this.#exchange;
     const { connection } = exchange;
-    if (connection === null || !wantsWebSocket(exchange)) return false;
+    const { responseHead } = exchange;
+    if (connection === null || !wantsWebSocket(exchange) || !responseHead.upgrade) return false;
+    if (exchange.response.header('upgrade')?.toLowerCase() !== 'websocket') return false;
     exchange.upstreamStatus = 101;
     exchange.forwarding.onAnswered();
     exchange.response.begin(101, 'upstream');
@@ -154,7 +167,7 @@ export class Responding implements ChunkSink {
   /** Body bytes that are not relayed as they come. */
   #follow(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
     const exchange = this.#exchange;
-    if (this.#mode === 'discard') return;
+    if (this.#mode === 'replace' || this.#mode === 'drop') return;
     if (exchange.responseHead.chunked) {
       if (this.#decoder === null) this.#decoder = new ChunkedScanner();
       if (this.#decoder.sink === null) {
@@ -187,12 +200,17 @@ export class Responding implements ChunkSink {
     const body = response.body;
     this.begun = true;
     if (!connection.requestComplete) connection.keepAlive = false;
-    const bodiless = response.status === 204 || response.status === 304;
+    const bodiless = isBodiless(response.status);
     output.begin();
     writeResponseHead(exchange, bodiless ? 'none' : body.length);
-    if (!bodiless && !exchange.requestIsHead) output.putAll(body);
+    if (!bodiless && !exchange.clientAskedHead) output.putAll(body);
     exchange.bytesOut += output.length;
     connection.send();
     exchange.finish();
   }
+}
+
+/** Whether responses of that status have no body (RFC 9110 6.4.1). */
+function isBodiless(status: number): boolean {
+  return status === 204 || status === 304;
 }

@@ -13,8 +13,10 @@ const VERSION = bytes('HTTP/1.1 ');
 const CRLF = bytes('\r\n');
 const CHUNKED = bytes('Transfer-Encoding: chunked\r\n');
 const LENGTH = bytes('Content-Length: ');
-const CLOSE = bytes('Connection: close\r\nServer: sluice\r\n');
-const KEEP_ALIVE = bytes('Connection: keep-alive\r\nServer: sluice\r\n');
+const CLOSE = bytes('Connection: close\r\n');
+const KEEP_ALIVE = bytes('Connection: keep-alive\r\n');
+const CLOSE_SERVER = bytes('Connection: close\r\nServer: sluice\r\n');
+const KEEP_ALIVE_SERVER = bytes('Connection: keep-alive\r\nServer: sluice\r\n');
 const UPSTREAM_STATUS = bytes('X-APISIX-Upstream-Status: ');
 const SWITCHING = bytes('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n');
 
@@ -38,6 +40,8 @@ for (const known of [
 export function writeResponseHead(exchange: Exchange, framing: BodyFraming): void {
   const { response, responseHead: head } = exchange;
   const connection = exchange.connection!;
+  const { edits } = response;
+  const edited = !edits.empty;
   if (response.statusChanged) output.putAll(response.statusLine);
   else {
     output.putAll(VERSION);
@@ -46,16 +50,18 @@ export function writeResponseHead(exchange: Exchange, framing: BodyFraming): voi
   const dated = writeFields(head, exchange);
   if (framing === 'chunked') output.putAll(CHUNKED);
   else if (typeof framing === 'number') writeLength(framing);
-  else if (framing === 'none' && head.contentLength >= 0 && head.status !== 204)
+  else if (framing === 'none' && head.contentLength >= 0 && response.status !== 204)
     writeLength(head.contentLength);
-  output.putAll(connection.keepAlive && !connection.host.draining ? KEEP_ALIVE : CLOSE);
-  if (!dated) output.putAll(dateLine(now()));
+  const stays = connection.keepAlive && !connection.host.draining;
+  if (edited && edits.has('server')) output.putAll(stays ? KEEP_ALIVE : CLOSE);
+  else output.putAll(stays ? KEEP_ALIVE_SERVER : CLOSE_SERVER);
+  if (!dated && !(edited && edits.has('date'))) output.putAll(dateLine(now()));
   if (head.status >= 500) {
     output.putAll(UPSTREAM_STATUS);
     output.putNumber(head.status);
     output.putAll(CRLF);
   }
-  if (!response.edits.empty) response.edits.write();
+  if (edited) edits.write();
   output.putAll(CRLF);
 }
 
@@ -70,7 +76,7 @@ function writeFields(head: Head, exchange: Exchange | undefined): boolean {
     if (known === Known.Date) dated = true;
     const stops =
       STOPPED[known] === 1 ||
-      (head.connectionOptions && namedByConnection(head, i)) ||
+      (head.connectionOptions > 0 && namedByConnection(head, i)) ||
       (edited && edits.replaces(head, i));
     if (!stops) continue;
     if (head.nameStart[i] > run) output.put(head.bytes, run, head.nameStart[i]);

@@ -30,6 +30,12 @@ interface RouteValue {
   readonly enable_websocket?: boolean;
 }
 
+/** Which predicate of a Route refused a request, and why. */
+export interface RouteRefusal {
+  readonly predicate: 'methods' | 'remote_addrs' | 'vars';
+  readonly detail: string;
+}
+
 /**
  * A Route in the router. What it takes to match is there at once; Pipeline and Upstream are
  * compiled when the first request comes, so that 10 000 Routes start as fast as one and a changed
@@ -52,6 +58,7 @@ export class RouteEntry implements CompiledRoute {
   readonly #methods: number;
   readonly #addresses: { has(address: string): boolean } | undefined;
   readonly #vars: ((exchange: Exchange) => boolean) | undefined;
+  readonly #value: RouteValue;
   #pipeline: Pipeline | undefined;
   #upstream: Upstream | undefined | null = null;
 
@@ -59,6 +66,7 @@ export class RouteEntry implements CompiledRoute {
     const value = resource.value as RouteValue;
     const serviceValue = service?.value as RouteValue | undefined;
     this.resource = resource;
+    this.#value = value;
     this.id = resource.id;
     this.name = value.name ?? '';
     this.serviceId = service?.id;
@@ -85,6 +93,23 @@ export class RouteEntry implements CompiledRoute {
     }
     if (this.#addresses !== undefined && !this.#addresses.has(exchange.request.clientAddress)) return false;
     return this.#vars === undefined || this.#vars(exchange);
+  }
+
+  /** Why `accepts` says no; undefined when it says yes. For explaining: it compiles anew what it tells apart. */
+  explainRefusal(exchange: Exchange): RouteRefusal | undefined {
+    if (this.accepts(exchange)) return undefined;
+    const { methods, remote_addr: address, remote_addrs: addresses, vars = [] } = this.#value;
+    const { request } = exchange;
+    if (methods !== undefined && !methods.includes(request.method))
+      return { predicate: 'methods', detail: `${request.method} is not among ${methods.join(', ')}` };
+    if (this.#addresses?.has(request.clientAddress) === false) {
+      const wanted = listOf(address, addresses).join(', ');
+      return { predicate: 'remote_addrs', detail: `${request.clientAddress} is not in ${wanted}` };
+    }
+    // A list of lists means AND: the first part that fails is the reason.
+    const parts = Array.isArray(vars[0]) ? vars : [vars];
+    const failing = parts.find((part) => !this.#compiler.expressionOf([part])(exchange)) ?? vars;
+    return { predicate: 'vars', detail: `${JSON.stringify(failing)} is not so` };
   }
 
   get pipeline(): Pipeline {

@@ -4,6 +4,7 @@ import type { ConnectionPool, PoolOptions } from '../http/connection-pool.ts';
 import type { TlsOptions } from '../http/socket-transport.ts';
 import { deadlinesOf } from '../lib/deadlines.ts';
 import type { UpstreamHandle } from '../plugin/exchange.ts';
+import { type Reply, reply } from '../plugin/reply.ts';
 import type { Timeouts } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
 import type { Pools, PoolTarget } from './pools.ts';
@@ -51,8 +52,8 @@ export class Upstream implements UpstreamHandle {
   readonly timeouts: Timeouts;
   readonly scheme: 'http' | 'https';
   readonly targets: readonly Target[];
-  /** The status when no Target can be asked: 503 where there is none at all, else 502. */
-  readonly noTargetStatus: number;
+  /** The answer when no Target can be asked: 503 where there is none at all, else 502. */
+  readonly noTarget: Reply;
   readonly #retries: number;
   readonly #balancer: Balancer | undefined;
   readonly #only: Target | undefined;
@@ -66,7 +67,7 @@ export class Upstream implements UpstreamHandle {
     this.timeouts = options.timeouts;
     this.scheme = options.scheme;
     this.targets = options.targets.map((target) => new Target(target, options, surroundings));
-    this.noTargetStatus = this.targets.length === 0 ? 503 : 502;
+    this.noTarget = reply(this.targets.length === 0 ? 503 : 502, undefined, { reason: 'no_target' });
     this.#retries = options.retries ?? Math.max(0, this.targets.length - 1);
     if (this.targets.length === 1) this.#only = this.targets[0];
     else if (this.targets.length > 1) {
@@ -157,9 +158,10 @@ export class Target implements BalancerTarget {
   waitForAddress(exchange: Exchange, then: (found: boolean) => void): void {
     void exchange.wait(
       this.#resolver.resolve(this.#poolTarget.host).then(
-        (addresses) => then(addresses.length > 0),
-        () => then(false),
+        (addresses) => addresses.length > 0,
+        () => false,
       ),
+      then,
     );
   }
 

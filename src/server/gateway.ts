@@ -4,10 +4,11 @@
 import { availableParallelism } from 'node:os';
 import type { Change } from '../model/change.ts';
 import { Configuration } from '../model/configuration.ts';
-import { ConfigError } from '../model/errors.ts';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Logger } from '../plugin/kit.ts';
+import type { EvaluateOptions, Evaluator } from '../proxy/evaluator.ts';
+import type { EvaluationRequest, Explanation } from '../proxy/explanation.ts';
 import { createRecordRing } from '../state/memory/record-ring.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
@@ -25,18 +26,6 @@ export interface GatewayOptions {
   readonly pluginFiles: readonly PluginFile[];
 }
 
-/** Plugins with the user's own among them. */
-export function withOwnPlugins(plugins: readonly Plugin[], own: readonly Plugin[]): readonly Plugin[] {
-  const all = [...plugins];
-  for (const plugin of own) {
-    if (all.some(({ name }) => name === plugin.name)) {
-      throw new ConfigError(`plugin ${plugin.name} exists already; give your own another name`);
-    }
-    all.push(plugin);
-  }
-  return all;
-}
-
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
 export async function createConfiguration(
   plugins: readonly Plugin[],
@@ -52,7 +41,11 @@ export class Gateway {
   readonly telemetry: Telemetry | undefined;
   readonly #settings: Settings;
   readonly #log: Logger;
+  readonly #state: SharedState;
   #plugins: readonly Plugin[];
+  #evaluator: Evaluator | undefined;
+  /** The revision that it was compiled from. */
+  #evaluated = -1;
 
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { settings, configuration, log } = options;
@@ -60,10 +53,11 @@ export class Gateway {
     const telemetry = await startTelemetry(options);
     const buffers = allocateSharedState({ workers: count });
     const { client } = settings;
+    const state = new SharedState(buffers);
     const workers = new Workers({
       count,
       buffers,
-      state: new SharedState(buffers),
+      state,
       snapshot: configuration.snapshot,
       pluginFiles: options.pluginFiles,
       log,
@@ -97,13 +91,19 @@ export class Gateway {
       await telemetry?.stop();
       throw error;
     }
-    return new Gateway(options, workers, telemetry);
+    return new Gateway(options, workers, telemetry, state);
   }
 
-  private constructor(options: GatewayOptions, workers: Workers, telemetry: Telemetry | undefined) {
+  private constructor(
+    options: GatewayOptions,
+    workers: Workers,
+    telemetry: Telemetry | undefined,
+    state: SharedState,
+  ) {
     this.configuration = options.configuration;
     this.workers = workers;
     this.telemetry = telemetry;
+    this.#state = state;
     this.#settings = options.settings;
     this.#plugins = options.plugins;
     this.#log = options.log;
@@ -114,8 +114,41 @@ export class Gateway {
     const names = new Set(changed.map(({ name }) => name));
     const next = [...this.#plugins.filter(({ name }) => !names.has(name)), ...changed];
     const errors = this.configuration.usePlugins(next);
-    if (errors.length === 0) this.#plugins = next;
+    if (errors.length === 0) {
+      this.#plugins = next;
+      this.#dropEvaluator();
+    }
     return errors.map(({ kind, id, message }) => `${kind}/${id}: ${message}`);
+  }
+
+  /**
+   * Says what would become of a request, by the configuration and the counters of this moment; the
+   * workers know nothing of it. Rejects with a TypeError for one that no client could send.
+   */
+  async explain({ now, seed, ...request }: EvaluationRequest & EvaluateOptions): Promise<Explanation> {
+    const { snapshot } = this.configuration;
+    if (this.#evaluator === undefined || this.#evaluated !== snapshot.revision) {
+      this.#dropEvaluator();
+      // Most processes are never asked.
+      const { createEvaluator } = await import('./create-evaluator.ts');
+      const listeners = this.#settings.listeners.map(({ address }, index) => {
+        const { host } = parseAddress(address);
+        return { address: `${host.includes(':') ? `[${host}]` : host}:${this.workers.ports[index]}` };
+      });
+      this.#evaluated = snapshot.revision;
+      this.#evaluator = createEvaluator(
+        snapshot,
+        this.#plugins,
+        { ...this.#settings, listeners },
+        this.#state,
+      );
+    }
+    return this.#evaluator.evaluate(request, { now, seed });
+  }
+
+  #dropEvaluator(): void {
+    this.#evaluator?.dispose();
+    this.#evaluator = undefined;
   }
 
   /** Brings a committed Change to the workers; resolves when they serve it. */

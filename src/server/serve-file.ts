@@ -19,8 +19,8 @@ export async function serveFile(
   log: Logger,
 ): Promise<void> {
   const source = await FileSource.load(file);
-  const { configuration, plugins, pluginFiles } = await checkFile(file, source.content);
   const settings = adjust(source.content.settings);
+  const { configuration, plugins, pluginFiles } = await checkFile(file, source.content, settings);
   const gateway = await Gateway.start({ settings, version, log, configuration, plugins, pluginFiles });
   const lines: [string, string][] = [['config', file]];
   const admin = settings.admin.enabled ? await startReadOnlyAdmin(file, gateway, settings, log) : undefined;
@@ -60,8 +60,16 @@ export async function serveFile(
 }
 
 async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {
-  const { startAdmin } = await import('./admin-listener.ts');
-  const { address, keys, allow } = settings.admin;
+  const [{ startAdmin }, { explainEndpoint }] = await Promise.all([
+    import('./admin-listener.ts'),
+    import('../admin/explain-endpoint.ts'),
+  ]);
+  const { address, keys: written, allow } = settings.admin;
+  const fromEnvironment = process.env.SLUICE_ADMIN_KEY;
+  const keys =
+    written.length > 0 || fromEnvironment === undefined
+      ? written
+      : [{ name: 'admin', key: fromEnvironment, role: 'admin' as const }];
   return startAdmin(parseAddress(address), {
     configuration: gateway.configuration,
     store: {
@@ -71,6 +79,7 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
         ),
     },
     broadcast: (change) => gateway.broadcast(change),
+    extensions: { explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })) },
     keys,
     allow,
     log,

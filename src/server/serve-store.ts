@@ -1,12 +1,14 @@
 import path from 'node:path';
+import { explainEndpoint } from '../admin/explain-endpoint.ts';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
-import { plugins } from '../plugins/index.ts';
 import { SqliteStore } from '../stores/sqlite/sqlite-store.ts';
 import { startAdmin } from './admin-listener.ts';
 import { announce, shown } from './announce.ts';
 import { openDataDirectory } from './data-directory.ts';
 import { createConfiguration, Gateway } from './gateway.ts';
+import { loadPlugins } from './plugin-set.ts';
+import { watchPluginFiles } from './plugin-watcher.ts';
 import { catchAll } from './serve-upstream.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 
@@ -18,6 +20,7 @@ export async function serveStore(
   version: string,
   log: Logger,
 ): Promise<void> {
+  const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   const data = await openDataDirectory(path.resolve(directory));
   const store = await SqliteStore.open(data.path);
   const configuration = await createConfiguration(plugins, data.encryptionKey);
@@ -39,13 +42,14 @@ export async function serveStore(
     log,
     configuration,
     plugins,
-    pluginFiles: [],
+    pluginFiles,
   });
   const { keys: configured, allow, address } = settings.admin;
   const admin = await startAdmin(parseAddress(address), {
     configuration,
     store,
     broadcast: (change) => gateway.broadcast(change),
+    extensions: { explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })) },
     keys: configured.length > 0 ? configured : [{ name: 'admin', key: data.adminKey.key, role: 'admin' }],
     allow,
     log,
@@ -67,8 +71,10 @@ export async function serveStore(
       `curl -i http://${admin.at}/apisix/admin/routes/hello -H "X-API-KEY: ${keyText}" -X PUT -d '{"uri": "/*", "upstream": {"nodes": {"127.0.0.1:8080": 1}}}'`,
     ],
   ]);
+  const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
   process.on('SIGHUP', () => void gateway.telemetry?.reopen());
   stopOnSignals(log, async () => {
+    stopWatching();
     await admin.close();
     await gateway.stop();
     await store.close();

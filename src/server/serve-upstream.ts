@@ -3,9 +3,9 @@ import type { WrittenResource } from '../model/configuration.ts';
 import { ConfigError } from '../model/errors.ts';
 import type { Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
-import { plugins } from '../plugins/index.ts';
 import { announce, reachable } from './announce.ts';
 import { createConfiguration, Gateway } from './gateway.ts';
+import { loadPlugins } from './plugin-set.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 
 /** Sends everything to one Upstream: no file, no database, no Admin API. */
@@ -15,11 +15,19 @@ export async function serveUpstream(
   version: string,
   log: Logger,
 ): Promise<void> {
+  const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   const configuration = await createConfiguration(plugins, randomBytes(32));
   const replaced = configuration.replace([catchAll(upstream)]);
   if (!replaced.ok) throw new ConfigError(replaced.errors[0].message);
   configuration.commit(replaced.change);
-  const gateway = await Gateway.start({ settings, version, log, configuration, plugins, pluginFiles: [] });
+  const gateway = await Gateway.start({
+    settings,
+    version,
+    log,
+    configuration,
+    plugins,
+    pluginFiles,
+  });
   announce(version, gateway, settings, [
     ['upstream', upstream],
     ['try', `curl -i http://${reachable(gateway, settings)}/`],

@@ -3,13 +3,11 @@
 import { createRequire } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { BalancerState } from '../balancers/balancer-state.ts';
-import { balancers } from '../balancers/index.ts';
 import { NetworkLookups } from '../discovery/lookups.ts';
 import { Resolver } from '../discovery/resolver.ts';
 import { deadlinesOf } from '../lib/deadlines.ts';
 import { IpSet } from '../lib/ip-range.ts';
 import { withDefaults } from '../lib/json-schema.ts';
-import type { ExchangeEndSink } from '../model/exchange-end.ts';
 import type { Value } from '../model/resource.ts';
 import { Snapshot } from '../model/snapshot.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
@@ -20,6 +18,7 @@ import { Runtime } from '../proxy/runtime.ts';
 import { monotonic } from '../state/memory/monotonic-clock.ts';
 import { RecordRing, WORKER_GAUGE } from '../state/memory/record-ring.ts';
 import { SharedState } from '../state/memory/shared-state.ts';
+import { balancersOn } from './balancing.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { loadPluginFile, type PluginFile } from './plugin-files.ts';
 import { WorkerLog } from './worker-log.ts';
@@ -56,15 +55,7 @@ async function run(): Promise<void> {
     resolver: new Resolver({
       lookups: new NetworkLookups({ servers: start.dnsServers.length > 0 ? start.dnsServers : undefined }),
     }),
-    createBalancer(value, options, targets) {
-      const type = (value.type as string | undefined) ?? 'roundrobin';
-      const definition = balancers.find(({ name }) => name === type) ?? balancers[0];
-      return definition.create(
-        targets,
-        { upstream: options.key, hash_on: value.hash_on as never, key: value.key as string | undefined },
-        balancerState,
-      );
-    },
+    createBalancer: balancersOn(balancerState),
   });
 
   const ring = start.ring === undefined ? undefined : new RecordRing(start.ring);
@@ -82,7 +73,7 @@ async function run(): Promise<void> {
       send: deadlinesOf(client.sendTimeout * 1000),
     },
     trusted: start.trustedAddresses.length > 0 ? new IpSet(start.trustedAddresses) : undefined,
-    sink: ring ?? NO_SINK,
+    sink: ring,
     log,
     maxCollectedBytes: start.maxCollectedBytes,
   });
@@ -90,7 +81,13 @@ async function run(): Promise<void> {
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
       case 'change':
-        runtime.apply(message.change);
+        try {
+          runtime.apply(message.change);
+        } catch (error) {
+          // Half a configuration must not serve: whoever replaces this worker begins with a whole one.
+          log.error(`revision ${message.change.revision} can't be applied: ${String(error)}`);
+          process.exit(1);
+        }
         tell({ type: 'applied', revision: runtime.revision });
         return;
       case 'reload-plugin':
@@ -140,15 +137,21 @@ async function reloadPlugin(runtime: Runtime, file: PluginFile): Promise<void> {
   }
 }
 
-const NO_SINK: ExchangeEndSink = { write() {} };
+/** So many strays in a minute, and the worker is no longer believed to be sound. */
+const MAX_STRAYS = 100;
+let strays = 0;
+setInterval(() => {
+  strays = 0;
+}, 60_000).unref();
 
-// A Plugin's stray rejection or timer must not take the worker down with everybody's connections.
-process.on('uncaughtException', (error) => log.error(`uncaught: ${error.message}`, { stack: error.stack }));
-process.on('unhandledRejection', (reason) =>
-  log.error(`unhandled rejection: ${reason instanceof Error ? reason.message : String(reason)}`, {
-    stack: reason instanceof Error ? reason.stack : undefined,
-  }),
-);
+/** A Plugin's stray rejection or timer must not take everybody's connections down with it. */
+function onStray(kind: string, reason: unknown): void {
+  const { message, stack } = reason instanceof Error ? reason : { message: String(reason), stack: undefined };
+  log.error(`${kind}: ${message}`, { stack });
+  if (++strays >= MAX_STRAYS) process.exit(1);
+}
+process.on('uncaughtException', (error) => onStray('uncaught exception', error));
+process.on('unhandledRejection', (reason) => onStray('unhandled rejection', reason));
 
 run().catch((error: Error) => {
   tell({ type: 'failed', message: error.message });

@@ -69,6 +69,8 @@ export function storeConformance(name: string, makePlace: () => Promise<StorePla
       const written = [
         resource(1, 'z', { value: { id: 'z', nested: { list: [1, 2.5, null, true, 'ü€😀\u0000"\\'] } } }),
         resource(1, 'a', { workspace: 'team-a', expiresAt: 1_900_000_000_123 }),
+        // What `?ttl=0.0005` leads to.
+        resource(1, 'b', { expiresAt: 1_900_000_000_123.5 }),
         resource(1, 'jack/key', { kind: 'credentials', createdRevision: 1, modifiedRevision: 1 }),
         resource(1, 'z', { kind: 'upstreams' }),
         resource(1, 'ü', { value: JSON.parse('{"b": 1, "a": 2, "__proto__": 3}') }),

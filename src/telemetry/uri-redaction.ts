@@ -1,49 +1,11 @@
 // What of a request's target may stand in a log: everything but the values of query parameters that
 // are known to carry secrets, and the credentials of an absolute-form target.
 
+import { SECRET_NAMES } from '../model/secret-names.ts';
 import { putEscaped } from './json-bytes.ts';
 
 /** Parameters whose values are kept out of logs. Case, `-` and `_` make no difference. */
-export const DEFAULT_REDACTED_PARAMETERS: readonly string[] = [
-  'access_token',
-  'api_key',
-  'api_token',
-  'apikey',
-  'app_key',
-  'app_secret',
-  'assertion',
-  'auth',
-  'auth_token',
-  'authorization',
-  'bearer',
-  'client_assertion',
-  'client_secret',
-  'code',
-  'credential',
-  'csrf_token',
-  'id_token',
-  'jwt',
-  'key',
-  'passphrase',
-  'passwd',
-  'password',
-  'private_key',
-  'pwd',
-  'refresh_token',
-  'secret',
-  'session',
-  'session_id',
-  'session_token',
-  'sig',
-  'signature',
-  'subscription_key',
-  'ticket',
-  'token',
-  'x_amz_credential',
-  'x_amz_security_token',
-  'x_amz_signature',
-  'x_api_key',
-];
+export const DEFAULT_REDACTED_PARAMETERS = SECRET_NAMES;
 
 const LONGEST_NAME = 128;
 const BYTE = {

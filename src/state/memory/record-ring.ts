@@ -97,7 +97,7 @@ export class RecordRing implements ExchangeEndSink {
   readonly #memory: RecordMemory;
   readonly #capacity: number;
   readonly #half: number;
-  readonly #detail: boolean;
+  readonly wantsDetail: boolean;
   readonly #dictionary = new RecordDictionary();
   readonly #numbers = { labels: 0, consumer: 0, target: 0, reason: 0 };
   #written: number;
@@ -116,7 +116,7 @@ export class RecordRing implements ExchangeEndSink {
     this.#written = Atomics.load(this.#header, RING_WORD.written) >>> 0;
     this.#read = Atomics.load(this.#header, RING_WORD.read) >>> 0;
     this.#epoch = this.#header[RING_WORD.epoch];
-    this.#detail = this.#header[RING_WORD.detail] === 1;
+    this.wantsDetail = this.#header[RING_WORD.detail] === 1;
   }
 
   /** Never waits: without room the record is dropped and counted by status. */
@@ -133,13 +133,13 @@ export class RecordRing implements ExchangeEndSink {
     if ((numbers.consumer = dictionary.text(end.consumer)) < 0) numbers.consumer = this.#define(end.consumer);
     if ((numbers.target = dictionary.text(end.target)) < 0) numbers.target = this.#define(end.target);
     if ((numbers.reason = dictionary.text(end.reason)) < 0) numbers.reason = this.#define(end.reason);
-    const length = recordLength(end, this.#detail);
+    const length = recordLength(end, this.wantsDetail);
     const at = this.#reserve(length);
     if (at < 0 || numbers.labels < 0 || numbers.consumer < 0 || numbers.target < 0 || numbers.reason < 0) {
       this.#drop(end);
       return;
     }
-    encodeRecord(this.#memory, at, end, numbers, this.#detail);
+    encodeRecord(this.#memory, at, end, numbers, this.wantsDetail);
     this.#publish(at, length);
   }
 

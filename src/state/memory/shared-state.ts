@@ -2,6 +2,7 @@ import { SharedCounters } from './counters.ts';
 import { MemoryLimits } from './limits.ts';
 import { Membership } from './membership.ts';
 import { monotonic } from './monotonic-clock.ts';
+import { PeekingLimits } from './peeking-limits.ts';
 import { SharedTable } from './shared-table.ts';
 
 /** What the main thread allocates once and hands to every worker as it is (workerData). */
@@ -51,6 +52,11 @@ export class SharedState {
     this.#limitTable = new SharedTable(buffers.limits, this.membership, token);
     this.limits = new MemoryLimits(this.#limitTable, token, now);
     this.counters = new SharedCounters(new SharedTable(buffers.tickets, this.membership, token), now);
+  }
+
+  /** Limits that start from the present counters and count nothing there; for one evaluation. */
+  peek(now: () => number): PeekingLimits {
+    return new PeekingLimits(this.#limitTable, now);
   }
 
   /** Limits' entries that were forgotten before their time because the table was full. */

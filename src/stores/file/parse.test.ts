@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { Configuration } from '../../model/configuration.ts';
+import { Sealing } from '../../model/sealing.ts';
 import { formatError } from './file-error.ts';
 import { parseText, parseValue } from './parse.ts';
 
@@ -126,16 +128,46 @@ describe('positions', () => {
   });
 });
 
+test('errors that the model finds have their lines, also in lists with gaps and inside Consumers', () => {
+  const file = parseText(
+    'sluice.yaml',
+    `upstreams:
+  - id: a
+    nodes: { '127.0.0.1:80': 1 }
+    retries: many
+consumers:
+  - username: jack
+  - username: jill
+    credentials:
+      - id: one
+        colour: red
+routes:
+  - id: a
+    uri: /a
+    upstream_id: nope
+`,
+  );
+  assert.deepEqual(file.errors, []);
+  const configuration = new Configuration({ plugins: [], sealing: Sealing.ephemeral() });
+  const result = configuration.replace(file.resources);
+  assert.ok(!result.ok);
+  const lines = result.errors.map((error) => formatError(file.locate(error))).sort();
+  assert.equal(lines.length, 3, lines.join('\n'));
+  assert.match(
+    lines[0],
+    /^sluice\.yaml:10:9: consumers\[1\]\.credentials\[0\]\.colour: .*additional properties forbidden/,
+  );
+  assert.match(lines[1], /^sluice\.yaml:14:5: routes\[0\]\.upstream_id: .*upstream id \[nope\]/);
+  assert.match(lines[2], /^sluice\.yaml:4:5: upstreams\[0\]\.retries: .*expected integer/);
+});
+
 describe('a file is refused', () => {
   const refusals: Readonly<Record<string, readonly [text: string, ...errors: RegExp[]]>> = {
     'when it is empty': ['', /^sluice.yaml:1:1: the file is empty$/],
     'when it holds comments only': ['# nothing\n', /the file is empty/],
     'when it is a list': ['- a', /^sluice.yaml:1:1: expected names and values at the top, got a list$/],
     'when YAML is malformed': ['workers: 1\nroutes: [{ id: a\n', /^sluice.yaml:\d:\d+: Flow/],
-    'when it holds two documents': [
-      'workers: 1\n---\nworkers: 2\n',
-      /^sluice.yaml:2:1: .*multiple documents/,
-    ],
+    'when it holds two documents': ['workers: 1\n---\nworkers: 2\n', /^sluice.yaml:2:1: .*one document only/],
     'for a tag': ['workers: !!js/function "x"', /^sluice.yaml:1:10: tags are not allowed/],
     'for a tag YAML knows': ['data_dir: !!binary aGk=', /^sluice.yaml:1:11: tags are not allowed/],
     'for duplicate keys': [
@@ -230,6 +262,17 @@ describe('a file is refused', () => {
     assert.match(errorsOf(text).join('\n'), /Excessive alias count/);
   });
 
+  test('for values nested deeper than the stack, or than any configuration', () => {
+    for (const depth of [300, 20_000]) {
+      const json = `{"routes":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+      for (const file of ['sluice.json', 'sluice.yaml']) {
+        const errors = errorsOf(json, file);
+        assert.equal(errors.length, 1);
+        assert.match(errors[0], /nested too deeply|too deep/i, file);
+      }
+    }
+  });
+
   test('with all that is wrong at once', () => {
     assert.equal(errorsOf('rotes: []\nroutes: [{}, { id: a }, { id: a }]\nworkers: -1').length, 4);
   });
@@ -304,7 +347,7 @@ test('any JSON that is a configuration is read as JSON.parse reads it, and broke
   );
 });
 
-test('no text makes it throw', () => {
+test('no text makes it throw, and each error is one line with a place', () => {
   const pieces = fc.constantFrom(
     'a',
     ':',
@@ -332,7 +375,7 @@ test('no text makes it throw', () => {
   fc.assert(
     fc.property(fc.array(pieces, { maxLength: 12 }), fc.boolean(), (parts, json) => {
       const { errors } = parseText(json ? 'x.json' : 'x.yaml', parts.join(''), { environment: {} });
-      assert.ok(errors.length > 0);
+      for (const error of errors) assert.match(formatError(error), /^x\.(?:json|yaml):\d+:\d+: .+$/);
     }),
     { numRuns: 300 },
   );

@@ -39,7 +39,15 @@ export interface ParseOptions {
 /** Parses a file's text: as JSON when its name ends so, else as YAML. Never throws. */
 export function parseText(file: string, text: string, options: ParseOptions = {}): ConfigFile {
   const own = text.startsWith('\uFEFF') ? text.slice(1) : text;
-  return read(file, /\.json$/i.test(file) ? parseJson(own) : parseYaml(own), options);
+  try {
+    return read(file, /\.json$/i.test(file) ? parseJson(own) : parseYaml(own), options);
+  } catch (error) {
+    // The parsers go into values by calling themselves; no text may end the process with that.
+    if (!(error instanceof RangeError)) throw error;
+    return refusedFile(file, [
+      { path: [], message: 'the values are nested too deeply', position: undefined },
+    ]);
+  }
 }
 
 /** Takes what a module exports. Its values have paths, but no lines. Never throws. */

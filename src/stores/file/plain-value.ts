@@ -8,6 +8,9 @@ export interface Finding {
   readonly message: string;
 }
 
+/** Deeper than any configuration, and less deep than whoever walks through one can go. */
+const MAX_DEPTH = 200;
+
 // Names through which careless code that copies members reaches a prototype.
 const REFUSED_NAMES = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -32,6 +35,7 @@ export function plainValue(
     if (typeof value === 'boolean' || value === null || value === undefined) return value;
     if (typeof value !== 'object') return refuse(`a ${typeof value} can't be in a configuration`);
     if (ancestors.has(value)) return refuse('the value contains itself');
+    if (path.length > MAX_DEPTH) return refuse('the values are nested too deeply');
     ancestors.add(value);
     const copied = Array.isArray(value)
       ? value.map((item, index) => copy(item, [...path, index]) ?? null)

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import type { Alias, Document, LineCounter, Node, Pair, Range, Scalar, YAMLMap } from 'yaml';
+import type { Alias, Document, LineCounter, Node, Pair, Range, Scalar, YAMLMap, YAMLParseError } from 'yaml';
 import type { Path, Position } from './file-error.ts';
 import type { SourceText, TextError } from './source-text.ts';
 
@@ -17,23 +17,13 @@ const MAX_ALIASES = 100;
 
 /** Parses YAML 1.2 with merge keys (`<<`), without tags of any kind. */
 export function parseYaml(text: string): SourceText {
-  const { LineCounter, parseDocument } = yaml();
-  const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    logLevel: 'error',
-    merge: true,
-    resolveKnownTags: false,
-    // The library's message has neither a path nor the first of the two.
-    uniqueKeys: false,
-  });
-  const tree = new YamlTree(document, lines);
+  const tree = parseTree(text);
+  const { document } = tree;
   // What follows the first error of syntax is mostly its echo.
   const found = document.errors.length > 0 ? document.errors.slice(0, 1) : document.warnings;
   const errors: TextError[] = found.map(({ code, message, pos }) => ({
     path: [],
-    message: code === 'TAG_RESOLVE_FAILED' ? `tags are not allowed: ${message}` : message,
+    message: wordsOf(code, message),
     position: tree.positionAt(pos[0]),
   }));
   if (errors.length === 0) errors.push(...tree.check());
@@ -46,15 +36,50 @@ export function parseYaml(text: string): SourceText {
       errors.push({ path: [], message, position: tree.positionAt(0) });
     }
   }
-  return { value, errors, positionOf: (path, rename) => tree.positionOf(path, rename) };
+  // The tree takes many times the memory of the text, and is needed again only if there are errors.
+  const kept = new WeakRef(tree);
+  return {
+    value,
+    errors,
+    positionOf: (path, rename) => (kept.deref() ?? parseTree(text)).positionOf(path, rename),
+  };
+}
+
+function parseTree(text: string): YamlTree {
+  const { LineCounter, parseDocument } = yaml();
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    logLevel: 'error',
+    merge: true,
+    resolveKnownTags: false,
+    // The library's message has neither a path nor the first of the two.
+    uniqueKeys: false,
+  });
+  return new YamlTree(document, lines);
+}
+
+/** What the library finds wrong, where its own words are for programmers. */
+function wordsOf(code: YAMLParseError['code'], message: string): string {
+  switch (code) {
+    case 'TAG_RESOLVE_FAILED':
+      return `tags are not allowed: ${message}`;
+    case 'MULTIPLE_DOCS':
+      return 'the file may hold one document only; a second one begins here';
+    case 'RESOURCE_EXHAUSTION':
+      return 'the values are nested too deeply';
+    default:
+      return message;
+  }
 }
 
 class YamlTree {
-  readonly #document: Document.Parsed;
+  readonly document: Document.Parsed;
   readonly #lines: LineCounter;
 
   constructor(document: Document.Parsed, lines: LineCounter) {
-    this.#document = document;
+    this.document = document;
     this.#lines = lines;
   }
 
@@ -86,7 +111,7 @@ class YamlTree {
     };
     const visit = (node: unknown, path: Path): void => {
       if (isAlias(node)) {
-        if (node.resolve(this.#document) === undefined)
+        if (node.resolve(this.document) === undefined)
           report(path, `nothing before this has the anchor &${node.source}`, node);
       } else if (isSeq(node)) {
         node.items.forEach((item, index) => {
@@ -97,7 +122,7 @@ class YamlTree {
         for (const { key, value } of node.items) visit(value, [...path, checkKey(node, key, path, seen)]);
       }
     };
-    visit(this.#document.contents, []);
+    visit(this.document.contents, []);
     return errors;
   }
 
@@ -107,7 +132,7 @@ class YamlTree {
    */
   positionOf(path: Path, rename: (key: string) => string): Position {
     const { isMap, isSeq } = yaml();
-    let node: unknown = this.#document.contents;
+    let node: unknown = this.document.contents;
     let place = node;
     for (const step of path) {
       node = this.#resolve(node);
@@ -141,7 +166,7 @@ class YamlTree {
   }
 
   #resolve(node: unknown): unknown {
-    return yaml().isAlias(node) ? (node as Alias).resolve(this.#document) : node;
+    return yaml().isAlias(node) ? (node as Alias).resolve(this.document) : node;
   }
 
   #start(node: unknown): Position | undefined {

@@ -8,7 +8,7 @@ export const APPLICATION_ID = 0x53_4c_55_49;
  * went through it exist.
  *
  * A resource keeps its place (`sequence`) when it is replaced, so that a Store gives resources back
- * in the order in which a Snapshot holds them.
+ * in the order in which a Snapshot holds them. `expires_at` may have a fraction: a `ttl` can be any number.
  */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -20,7 +20,7 @@ export const MIGRATIONS: readonly string[] = [
      workspace TEXT NOT NULL,
      created_revision INTEGER NOT NULL,
      modified_revision INTEGER NOT NULL,
-     expires_at INTEGER,
+     expires_at REAL,
      value TEXT NOT NULL,
      UNIQUE (kind, id)
    ) STRICT;`,

@@ -1,0 +1,139 @@
+// The one evaluator (DESIGN section 2): a Snapshot compiled as traffic has it, with a Kit whose
+// clock, chance, counters and time are inputs, and no way out.
+
+import type { Balancer } from '../balancers/balancer.ts';
+import { seededRandom } from '../lib/seeded-random.ts';
+import type { Value } from '../model/resource.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { Plugin } from '../plugin/define-plugin.ts';
+import type { Clock, Logger } from '../plugin/kit.ts';
+import type { Limits } from '../plugin/limits.ts';
+import { Evaluation, type EvaluationLimits } from './evaluation.ts';
+import type { EvaluationRequest, ExplainedLogLine, Explanation } from './explanation.ts';
+import type { TrustedHops } from './forwarded.ts';
+import { Pools } from './pools.ts';
+import { Runtime, type RuntimeSurroundings } from './runtime.ts';
+import type { Target, UpstreamOptions } from './upstream.ts';
+
+/** What Balancers get instead of the workers' shared state. */
+export interface EvaluationChance {
+  random(): number;
+  /** Monotonic ms. */
+  now(): number;
+  /** The turn of a Balancer that takes turns. */
+  turn(): number;
+}
+
+export interface EvaluatorOptions {
+  readonly plugins: readonly Plugin[];
+  readonly withDefaults: RuntimeSurroundings['withDefaults'];
+  readonly limits: EvaluationLimits;
+  readonly trusted: TrustedHops | undefined;
+  /** Of the listeners: the one that a URL names, else the first. */
+  readonly ports: readonly number[];
+  readonly clock: Clock;
+  /** Limits for one evaluation: they start from what `counters` says and count for it alone. */
+  createLimits(clock: Clock): Limits;
+  readonly counters: Explanation['counters'];
+  createBalancers(
+    chance: EvaluationChance,
+  ): (value: Value, options: UpstreamOptions, targets: readonly Target[]) => Balancer;
+}
+
+export interface EvaluateOptions {
+  /** Unix milliseconds; the present when absent. */
+  readonly now?: number;
+  /** Determines what is random, and whose turn it is; 0 when absent. */
+  readonly seed?: number;
+}
+
+/** Evaluates requests by one Snapshot. To be made anew when the Snapshot has moved. */
+export class Evaluator {
+  readonly runtime: Runtime;
+  readonly #options: EvaluatorOptions;
+  #last: Promise<unknown> = Promise.resolve();
+  // What the Kits of the evaluation under way get.
+  #clock: Clock;
+  #random = seededRandom(0);
+  #turn = 0;
+  #limits: Limits;
+  readonly #log: ExplainedLogLine[] = [];
+
+  constructor(snapshot: Snapshot, options: EvaluatorOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#limits = options.createLimits(options.clock);
+    const clock: Clock = { now: () => this.#clock.now(), monotonic: () => this.#clock.monotonic() };
+    const random = () => this.#random();
+    this.runtime = new Runtime(snapshot, {
+      plugins: options.plugins,
+      withDefaults: options.withDefaults,
+      clock,
+      random,
+      delay: () => Promise.resolve(),
+      limits: {
+        fixedWindow: (...asked) => this.#limits.fixedWindow(...asked),
+        slidingWindow: (...asked) => this.#limits.slidingWindow(...asked),
+        leakyBucket: (...asked) => this.#limits.leakyBucket(...asked),
+        enter: (...asked) => this.#limits.enter(...asked),
+        leave: (key) => this.#limits.leave(key),
+      },
+      log: this.#logger(),
+      // Nothing is ever sent: pools stay empty, names stay names.
+      pools: new Pools(() => {
+        throw new Error('an evaluation opens no connection');
+      }),
+      resolver: {
+        addresses: () => undefined,
+        resolve: () => Promise.resolve([]),
+        watch: () => () => {},
+      },
+      createBalancer: options.createBalancers({
+        random,
+        now: () => this.#clock.monotonic(),
+        turn: () => this.#turn++,
+      }),
+    });
+  }
+
+  get revision(): number {
+    return this.runtime.revision;
+  }
+
+  /** Says what would become of a request. Throws a TypeError for one that no client could send. */
+  evaluate(request: EvaluationRequest, options: EvaluateOptions = {}): Promise<Explanation> {
+    // One after the other: a handler that waits must not see the next one's clock.
+    const result = this.#last.then(() => this.#evaluate(request, options));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  dispose(): void {
+    this.runtime.dispose();
+  }
+
+  async #evaluate(
+    request: EvaluationRequest,
+    { now = this.#options.clock.now(), seed = 0 }: EvaluateOptions,
+  ): Promise<Explanation> {
+    const { clock, limits, trusted, ports, counters } = this.#options;
+    const monotonic = clock.monotonic() + now - clock.now();
+    this.#clock = { now: () => now, monotonic: () => monotonic };
+    this.#random = seededRandom(seed);
+    this.#turn = seed >>> 0;
+    this.#limits = this.#options.createLimits(this.#clock);
+    this.#log.length = 0;
+    const evaluation = new Evaluation(this.runtime, request, { now, seed, limits, trusted, ports });
+    await evaluation.run();
+    const { revision, ...rest } = evaluation.explain();
+    return { revision, counters, ...rest, log: [...this.#log] };
+  }
+
+  #logger(): Logger {
+    const write =
+      (level: ExplainedLogLine['level']) => (message: string, fields?: ExplainedLogLine['fields']) => {
+        this.#log.push({ level, message, ...(fields !== undefined && { fields }) });
+      };
+    return { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
+  }
+}

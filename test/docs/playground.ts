@@ -1,0 +1,160 @@
+// Where the examples of a page run: a folder, an echo for each upstream that pages speak of, and a
+// Sluice, all on ports of their own in place of those that stand in the page.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createEcho } from '../../examples/echo/echo.ts';
+
+const root = path.join(import.meta.dirname, '../..');
+const ECHOES = [8080, 8081, 8082];
+/** Where Sluice itself listens, and 8089, where nobody does. */
+const FREE = [9080, 9180, 9091, 8089];
+const PATIENCE_MS = 30_000;
+
+export interface Finished {
+  readonly status: number | null;
+  /** With the page's ports. */
+  readonly output: string;
+}
+
+export class Playground {
+  readonly folder = mkdtempSync(path.join(tmpdir(), 'sluice-docs-'));
+  readonly #ports = new Map<number, number>();
+  readonly #echoes: Server[] = [];
+  #gateway: ChildProcess | undefined;
+  #log = '';
+
+  static async open(): Promise<Playground> {
+    const playground = new Playground();
+    for (const port of ECHOES) {
+      const echo = createEcho(String(port));
+      playground.#echoes.push(echo);
+      playground.#ports.set(port, await listening(echo));
+    }
+    const probes = await Promise.all(
+      FREE.map(async (port) => {
+        const probe = createServer();
+        playground.#ports.set(port, await listening(probe));
+        return probe;
+      }),
+    );
+    await Promise.all(probes.map((probe) => closed(probe)));
+    // `sluice` in a page is this checkout's.
+    const program = [process.execPath, path.join(root, 'src/main.ts')].map((word) => `'${word}'`).join(' ');
+    const bin = path.join(playground.folder, '.bin');
+    mkdirSync(bin);
+    writeFileSync(path.join(bin, 'sluice'), `#!/bin/sh\nexec ${program} "$@"\n`, { mode: 0o755 });
+    // curl would draw its progress between the lines.
+    writeFileSync(path.join(bin, '.curlrc'), 'silent\nshow-error\n');
+    return playground;
+  }
+
+  /** Puts this text's ports in place of the page's. */
+  localize(text: string): string {
+    return text.replaceAll(/\b(127\.0\.0\.1|localhost):(\d+)\b/g, (whole, host, port) => {
+      const own = this.#ports.get(Number(port));
+      return own === undefined ? whole : `${host}:${own}`;
+    });
+  }
+
+  write(file: string, text: string): void {
+    writeFileSync(path.join(this.folder, file), this.localize(text));
+  }
+
+  /** Starts Sluice with these arguments after `sluice start`; resolves when it says that it runs. */
+  async start(args: readonly string[]): Promise<void> {
+    await this.stop();
+    const at = (port: number) => `127.0.0.1:${this.#ports.get(port)}`;
+    const given = args.map((word) => this.localize(word));
+    const own = [
+      ...['--listen', at(9080), '--admin-listen', at(9180), '--metrics-listen', at(9091), '--workers', '2'],
+      ...(args.includes('--config') ? [] : ['--access-log', 'off']),
+    ];
+    const gateway = spawn(path.join(this.folder, '.bin/sluice'), ['start', ...given, ...own], {
+      cwd: this.folder,
+      env: this.#environment(),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#gateway = gateway;
+    this.#log = '';
+    const deadline = setTimeout(() => gateway.kill('SIGKILL'), PATIENCE_MS);
+    await new Promise<void>((resolve, reject) => {
+      gateway.stderr.setEncoding('utf8').on('data', (text: string) => {
+        this.#log += text;
+        if (/^\s+traffic\s/m.test(this.#log)) resolve();
+      });
+      gateway.once('close', () => reject(new Error(`sluice ended:\n${this.#log}`)));
+    });
+    clearTimeout(deadline);
+  }
+
+  async stop(): Promise<void> {
+    const gateway = this.#gateway;
+    this.#gateway = undefined;
+    if (gateway === undefined || gateway.exitCode !== null || gateway.signalCode !== null) return;
+    const end = once(gateway, 'close');
+    gateway.kill('SIGKILL');
+    await end;
+  }
+
+  /** What Sluice said on stderr. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Runs a shell's commands in the folder. */
+  async run(commands: string): Promise<Finished> {
+    const shell = spawn('sh', ['-c', this.localize(commands)], {
+      cwd: this.folder,
+      env: this.#environment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: PATIENCE_MS,
+    });
+    let output = '';
+    shell.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    shell.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+    const [status] = (await once(shell, 'close')) as [number | null];
+    return { status, output: this.#pagePorts(output.replaceAll('\r', '')) };
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    await Promise.all(this.#echoes.map((echo) => closed(echo)));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #pagePorts(text: string): string {
+    const pages = new Map([...this.#ports].map(([page, own]) => [String(own), String(page)]));
+    return text.replaceAll(/\b\d{4,5}\b/g, (port) => pages.get(port) ?? port);
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    const { SLUICE_ADMIN_KEY: _, NODE_TEST_CONTEXT: __, ...environment } = process.env;
+    const { PATH = '' } = environment;
+    const bin = path.join(this.folder, '.bin');
+    return { ...environment, CURL_HOME: bin, PATH: `${bin}${path.delimiter}${PATH}` };
+  }
+}
+
+function listening(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : 0);
+    });
+  });
+}
+
+async function closed(server: Server): Promise<void> {
+  const end = once(server, 'close');
+  server.close();
+  if ('closeAllConnections' in server && typeof server.closeAllConnections === 'function') {
+    server.closeAllConnections();
+  }
+  await end;
+}

@@ -21,6 +21,9 @@ export class ConnectionPool {
   #idleDeadlines: Deadlines;
   readonly #idle: UpstreamConnection[] = [];
   #closed = false;
+  /** Where connections may lead; none for anywhere. */
+  #addresses: readonly string[] = [];
+  #turn = 0;
   /** Connections that exist, idle or not. */
   count = 0;
 
@@ -35,17 +38,34 @@ export class ConnectionPool {
     this.#idleDeadlines = deadlinesOf(options.idleTimeout);
   }
 
+  /** Gives up connections to other addresses than these, unless there are none: the idle ones now, the others when they come back. */
+  restrict(addresses: readonly string[]): void {
+    this.#addresses = addresses;
+    if (addresses.length === 0) return;
+    for (const connection of this.#idle.slice()) {
+      if (!addresses.includes(connection.address)) connection.destroy();
+    }
+  }
+
   /** An idle connection that has begun the Exchange, or undefined when a new one must be made. */
   take(exchange: UpstreamExchange): UpstreamConnection | undefined {
-    const connection = this.#idle.pop();
+    const connection = this.#addresses.length > 1 ? this.#takeInTurn() : this.#idle.pop();
     connection?.begin(exchange);
     return connection;
+  }
+
+  /** The addresses of a name take turns; the one that was used last would else be the only one used. */
+  #takeInTurn(): UpstreamConnection | undefined {
+    const address = this.#addresses[this.#turn++ % this.#addresses.length];
+    const index = this.#idle.findLastIndex((connection) => connection.address === address);
+    return index < 0 ? undefined : this.#idle.splice(index, 1)[0];
   }
 
   /** A new connection; the Exchange hears onUpstreamReady or onUpstreamFailure. */
   open(address: string, exchange: UpstreamExchange, connectDeadlines: Deadlines): UpstreamConnection {
     const connection = new UpstreamConnection(this);
     this.count++;
+    connection.address = address;
     connection.begin(exchange);
     connectDeadlines.arm(connection);
     connection.transport = this.#connect(address, connection);
@@ -57,7 +77,8 @@ export class ConnectionPool {
     if (
       this.#closed ||
       this.#idle.length >= size ||
-      (maxRequests > 0 && connection.requests >= maxRequests)
+      (maxRequests > 0 && connection.requests >= maxRequests) ||
+      (this.#addresses.length > 0 && !this.#addresses.includes(connection.address))
     ) {
       connection.destroy();
       return;

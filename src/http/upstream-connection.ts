@@ -53,6 +53,8 @@ export class UpstreamConnection implements TransportOwner, Waiting {
 
   readonly pool: ConnectionPool;
   transport!: Transport;
+  /** What it was connected to. */
+  address = '';
   exchange: UpstreamExchange | null = null;
   /** It has served a request before this one, so the Target may have closed it meanwhile. */
   reused = false;

@@ -15,7 +15,13 @@ interface UpstreamValue {
   readonly retry_timeout?: number;
   readonly timeout?: { connect: number; send: number; read: number };
   readonly keepalive_pool?: { size?: number; idle_timeout?: number; requests?: number };
-  readonly tls?: { verify?: boolean; client_cert?: string; client_key?: string; client_cert_id?: string };
+  readonly tls?: {
+    verify?: boolean;
+    client_cert?: string;
+    client_key?: string;
+    client_cert_id?: string;
+    ca_certs?: readonly string[];
+  };
 }
 interface NodeValue {
   readonly host: string;
@@ -95,6 +101,8 @@ function tlsOptions(upstream: UpstreamValue, snapshot: Snapshot): [TlsOptions, s
     rejectUnauthorized: verify,
     ...(servername !== undefined && { servername }),
     ...(cert !== undefined && { cert, key }),
+    ...(tls.ca_certs !== undefined && { ca: [...tls.ca_certs] }),
   };
-  return [options, `tls|${verify}|${servername ?? ''}|${cert ?? ''}`];
+  const authorities = tls.ca_certs?.join() ?? '';
+  return [options, `tls|${verify}|${servername ?? ''}|${cert ?? ''}|${key ?? ''}|${authorities}`];
 }

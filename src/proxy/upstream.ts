@@ -123,10 +123,19 @@ export class Target implements BalancerTarget {
     this.hostField = target.port === usual ? name : `${name}:${target.port}`;
     this.#resolver = surroundings.resolver;
     this.#pools = surroundings.pools;
-    this.#poolTarget = { host: bare, port: target.port, tls: options.tls, tlsKey: options.tlsKey };
+    this.#poolTarget = {
+      host: bare,
+      port: target.port,
+      tls: options.tls && withServerName(options.tls, bare),
+      tlsKey: options.tlsKey,
+    };
     this.pool = surroundings.pools.hold(this.#poolTarget, options.pool);
     if (isIP(bare) !== 0) this.#literal = bare;
-    else this.#unwatch = surroundings.resolver.watch(bare, () => {});
+    else {
+      const { pool } = this;
+      pool.restrict(surroundings.resolver.addresses(bare) ?? []);
+      this.#unwatch = surroundings.resolver.watch(bare, (_, addresses) => pool.restrict(addresses));
+    }
   }
 
   started(): void {
@@ -160,6 +169,11 @@ export class Target implements BalancerTarget {
     this.#unwatch?.();
     this.#pools.letGo(this.#poolTarget);
   }
+}
+
+/** A connection is made to an address: the name to ask for, and to prove, is the Target's where none is configured. */
+function withServerName(tls: TlsOptions, host: string): TlsOptions {
+  return tls.servername !== undefined || isIP(host) !== 0 ? tls : { ...tls, servername: host };
 }
 
 /** Deadline lists for timeouts in seconds. */

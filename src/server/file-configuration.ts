@@ -4,6 +4,7 @@ import type { Configuration } from '../model/configuration.ts';
 import type { Settings } from '../model/settings.ts';
 import type { FileError } from '../stores/file/file-error.ts';
 import type { ConfigFile } from '../stores/file/parse.ts';
+import { adminKeys } from './admin-keys.ts';
 import { refuseErrors } from './file-errors.ts';
 import { createConfiguration } from './gateway.ts';
 import { BUILT_IN, type PluginSet, withPluginFile } from './plugin-set.ts';
@@ -34,11 +35,7 @@ export async function checkFile(
       errors.push(errorAt(['plugins', index], error instanceof Error ? error.message : String(error)));
     }
   }
-  if (
-    settings.admin.enabled &&
-    settings.admin.keys.length === 0 &&
-    process.env.SLUICE_ADMIN_KEY === undefined
-  ) {
+  if (settings.admin.enabled && adminKeys(settings).length === 0) {
     errors.push(errorAt(['admin'], 'the Admin API wants keys, or SLUICE_ADMIN_KEY in the environment'));
   }
   refuseErrors(file, errors);

@@ -5,6 +5,7 @@ import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { formatError } from '../stores/file/file-error.ts';
 import { FileSource } from '../stores/file/file-source.ts';
+import { adminKeys } from './admin-keys.ts';
 import { announce } from './announce.ts';
 import { checkFile } from './file-configuration.ts';
 import { Gateway } from './gateway.ts';
@@ -69,12 +70,7 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
     import('./admin-listener.ts'),
     import('../admin/explain-endpoint.ts'),
   ]);
-  const { address, keys: written, allow } = settings.admin;
-  const fromEnvironment = process.env.SLUICE_ADMIN_KEY;
-  const keys =
-    written.length > 0 || fromEnvironment === undefined
-      ? written
-      : [{ name: 'admin', key: fromEnvironment, role: 'admin' as const }];
+  const { address, allow } = settings.admin;
   return startAdmin(parseAddress(address), {
     configuration: gateway.configuration,
     store: {
@@ -85,7 +81,7 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
     },
     broadcast: (change) => gateway.broadcast(change),
     extensions: { explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })) },
-    keys,
+    keys: adminKeys(settings),
     allow,
     log,
   });

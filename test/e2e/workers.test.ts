@@ -49,11 +49,12 @@ routes:
 
 async function start(t: Parameters<typeof startEcho>[0], env: Record<string, string> = {}) {
   const upstream = await startEcho(t);
-  return startWithFile(t, configuration(upstream.address), {
+  const gateway = await startWithFile(t, configuration(upstream.address), {
     files: { 'worker.ts': WORKER_PLUGIN },
     accessLog: 'off',
     env,
   });
+  return { ...gateway, upstream };
 }
 
 /** A connection of its own that stays with its worker. */
@@ -113,6 +114,22 @@ for (const [end, wanted] of [
   });
 }
 
+test('a worker that is replaced serves what has changed since the start', async (t) => {
+  const { sluice, write } = await start(t);
+  const [doomed] = await connectToBoth(t, sluice);
+  write(`${configuration('127.0.0.1:1')}
+  - { id: new, uri: /new, plugins: { mocking: { response_example: new } } }
+`);
+  await eventually('the new Route is there', async () => (await sluice.call('/new')).body === 'new');
+  await assert.rejects(doomed[0].call('/fast?end=exit'));
+  await eventually('there are two workers again', async () => {
+    const answers = await inParallel(16, 8, () => sluice.call('/new'));
+    assert.ok(answers.every(({ body }) => body === 'new'));
+    const workers = new Set(answers.map(({ headers }) => headers['x-worker']));
+    return workers.size === 2 && !workers.has(doomed[0].worker);
+  });
+});
+
 test('what a plugin throws outside of a request is logged and ends nothing', async (t) => {
   const { sluice, logged } = await start(t);
   for (const [end, text] of [
@@ -128,7 +145,7 @@ test('what a plugin throws outside of a request is logged and ends nothing', asy
 });
 
 test('limits stay exact over the end of a worker, and its connections are given back', async (t) => {
-  const { sluice } = await start(t);
+  const { sluice, upstream } = await start(t);
   const [doomed, others] = await connectToBoth(t, sluice);
   const before = await inParallel(60, 20, () => sluice.call('/counted'));
   assert.ok(before.every(({ status }) => status === 200));
@@ -136,7 +153,11 @@ test('limits stay exact over the end of a worker, and its connections are given 
   const slow = [doomed[0], doomed[1]].map((connection) =>
     assert.rejects(connection.call('/delay/20000/few'), 'it ends with its worker'),
   );
-  await eventually('both places are taken', async () => (await others[0].call('/few')).status === 429);
+  await eventually(
+    'both places are taken',
+    () => upstream.requests.filter(({ url }) => url.endsWith('/few')).length === 2,
+  );
+  assert.equal((await others[0].call('/few')).status, 429);
   await assert.rejects(doomed[2].call('/fast?end=exit'));
   await Promise.all(slow);
   await eventually('the places are free', async () => (await others[0].call('/few')).status === 200);
@@ -149,7 +170,7 @@ test('limits stay exact over the end of a worker, and its connections are given 
 });
 
 test('SIGTERM lets requests under way end, closes idle connections, takes no new ones, and ends with 0', async (t) => {
-  const { sluice } = await start(t);
+  const { sluice, upstream } = await start(t);
   const [idle, busy] = await connectToBoth(t, sluice);
   const socket = net.connect(sluice.port, '127.0.0.1');
   t.after(() => socket.destroy());
@@ -160,7 +181,10 @@ test('SIGTERM lets requests under way end, closes idle connections, takes no new
   const slow = [busy[0].call('/delay/1000'), idle[0].call('/delay/1000')];
   const fast = await busy[1].call('/fast');
   assert.equal(fast.status, 200);
-  await eventually('the slow ones are under way', async () => (await sluice.call('/fast')).status === 200);
+  await eventually(
+    'the slow ones are under way',
+    () => upstream.requests.filter(({ url }) => url === '/delay/1000').length === 2,
+  );
   sluice.signal('SIGTERM');
   await closed;
   await eventually('new connections are refused', () =>
@@ -179,9 +203,9 @@ test('SIGTERM lets requests under way end, closes idle connections, takes no new
 });
 
 test('a second signal ends at once', async (t) => {
-  const { sluice } = await start(t);
+  const { sluice, upstream } = await start(t);
   const slow = assert.rejects(sluice.call('/delay/15000'));
-  await eventually('it serves', async () => (await sluice.call('/fast')).status === 200);
+  await eventually('it is under way', () => upstream.requests.length === 1);
   sluice.signal('SIGTERM');
   await eventually('it says so', () => sluice.stderr.includes('finishing what is under way'));
   assert.ok(!sluice.ended);

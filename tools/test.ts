@@ -11,6 +11,7 @@ const CHECKS: readonly Step[] = [
   commandStep('The code is formatted and has no lint findings', 'biome', 'check', '--error-on-warnings', '.'),
   commandStep('The types hold', 'tsc', '--noEmit'),
   commandStep('Nobody imports from a floor above', 'node', 'tools/check-floors.ts'),
+  commandStep('Docs and names use our words', 'node', 'tools/check-words.ts'),
   commandStep('Docs are in sync with src', 'node', 'tools/docs.ts', '--check'),
 ];
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { refuseErrors } from '../server/file-errors.ts';
 import { createConfiguration, loadPlugins } from '../server/gateway.ts';
+import { withoutEffect } from '../server/without-effect.ts';
 import { FileSource } from '../stores/file/file-source.ts';
 import type { Command } from './command.ts';
 import { UsageError } from './usage-error.ts';
@@ -24,6 +25,7 @@ export const check: Command = {
     const configuration = await createConfiguration(plugins, randomBytes(32));
     const replaced = configuration.replace(resources);
     if (!replaced.ok) refuseErrors(file, replaced.errors.map(locate));
+    for (const line of withoutEffect(resources)) process.stderr.write(`warning: ${line}\n`);
     process.stdout.write(
       `${file} is fine: ${resources.length} resource${resources.length === 1 ? '' : 's'}.\n`,
     );

@@ -80,14 +80,16 @@ export class Writer {
       try {
         await store.write(configuration.sealed(change));
       } catch (error) {
-        log.error('the store refused a change', { revision: change.revision, error: String(error) });
+        const isReadOnly = error instanceof ConfigError;
+        if (!isReadOnly)
+          log.error('the store refused a change', { revision: change.revision, error: String(error) });
         // Even a refusal may rest on an operation that has now not happened.
         for (const { resolve } of jobs)
           resolve(
             refuse(
-              error instanceof ConfigError ? error.message : 'failed to write the configuration to the store',
+              isReadOnly ? error.message : 'failed to write the configuration to the store',
               [],
-              503,
+              isReadOnly ? 405 : 503,
             ),
           );
         this.#scheduleExpiry(RETRY_MS);

@@ -1,7 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import path from 'node:path';
-import { refuseErrors } from '../server/file-errors.ts';
-import { createConfiguration, loadPlugins } from '../server/gateway.ts';
+import { checkFile } from '../server/file-configuration.ts';
 import { withoutEffect } from '../server/without-effect.ts';
 import { FileSource } from '../stores/file/file-source.ts';
 import type { Command } from './command.ts';
@@ -18,16 +15,10 @@ export const check: Command = {
     if (file === undefined || rest.length > 0) throw new UsageError('check wants one FILE');
     const source = await FileSource.load(file);
     source.close();
-    const { errors, settings, resources, locate } = source.content;
-    refuseErrors(file, errors);
-    const folder = path.dirname(path.resolve(file));
-    const plugins = await loadPlugins(settings.plugins.map((plugin) => path.resolve(folder, plugin)));
-    const configuration = await createConfiguration(plugins, randomBytes(32));
-    const replaced = configuration.replace(resources);
-    if (!replaced.ok) refuseErrors(file, replaced.errors.map(locate));
-    for (const line of withoutEffect(resources)) process.stderr.write(`warning: ${line}\n`);
-    process.stdout.write(
-      `${file} is fine: ${resources.length} resource${resources.length === 1 ? '' : 's'}.\n`,
-    );
+    const { content } = source;
+    await checkFile(file, content);
+    for (const line of withoutEffect(content.resources)) process.stderr.write(`warning: ${line}\n`);
+    const { length } = content.resources;
+    process.stdout.write(`${file} is fine: ${length} resource${length === 1 ? '' : 's'}.\n`);
   },
 };

@@ -11,7 +11,8 @@ import type { EvaluationRequest, Explanation } from '../proxy/explanation.ts';
 import { createEvaluator } from '../server/create-evaluator.ts';
 import { openDataDirectory } from '../server/data-directory.ts';
 import { refuseErrors } from '../server/file-errors.ts';
-import { createConfiguration, loadPlugins } from '../server/gateway.ts';
+import { createConfiguration } from '../server/gateway.ts';
+import { loadPlugins } from '../server/plugin-set.ts';
 import { FileSource } from '../stores/file/file-source.ts';
 import { SqliteStore } from '../stores/sqlite/sqlite-store.ts';
 
@@ -26,7 +27,7 @@ export async function explainByFile(
   const { errors, settings, resources, locate } = source.content;
   refuseErrors(file, errors);
   const folder = path.dirname(path.resolve(file));
-  const plugins = await loadPlugins(settings.plugins.map((plugin) => path.resolve(folder, plugin)));
+  const { plugins } = await loadPlugins(settings.plugins.map((plugin) => path.resolve(folder, plugin)));
   const configuration = await createConfiguration(plugins, randomBytes(32));
   const replaced = configuration.replace(resources);
   if (replaced.ok) configuration.commit(replaced.change);
@@ -46,7 +47,7 @@ export async function explainByStore(
   const store = await SqliteStore.open(data.path);
   try {
     const settings = defaultSettings();
-    const plugins = await loadPlugins(settings.plugins);
+    const { plugins } = await loadPlugins(settings.plugins);
     const configuration = await createConfiguration(plugins, data.encryptionKey);
     const [error] = configuration.load(await store.load());
     if (error !== undefined)

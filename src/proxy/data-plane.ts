@@ -188,6 +188,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
 
   release(exchange: Exchange): void {
     this.#decider.release(exchange);
+    exchange.forget();
     exchange.requestHead.shrink();
     exchange.responseHead.shrink();
     if (this.#spare.length < MAX_SPARE) this.#spare.push(exchange);

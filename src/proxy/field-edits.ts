@@ -3,19 +3,21 @@ import type { Head } from '../http/head.ts';
 import { Known, knownNumber } from '../http/known-header.ts';
 import { output } from '../http/output.ts';
 
-interface Edit {
-  readonly name: string;
+/** What is known of a field name, found out once. */
+interface FieldName {
   readonly lower: string;
   readonly hash: number;
   readonly known: number;
+}
+
+interface Edit extends FieldName {
+  readonly name: string;
   /** undefined removes. */
   readonly value: string | undefined;
   /** Keeps the fields of that name that are there. */
   readonly adds: boolean;
 }
 
-/** Bytes that would end a field early or hide something: a Plugin's value with one of them is refused. */
-const FORBIDDEN_VALUE = /[\0-\x08\x0a-\x1f\x7f]/;
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** Fields that say how a message is framed or how the connection is used: only the engine writes them. */
@@ -48,7 +50,7 @@ export class FieldEdits {
   }
 
   set(name: string, value: string): void {
-    this.#drop(name.toLowerCase());
+    this.#drop(fieldName(name).lower);
     this.#push(name, value, false);
   }
 
@@ -109,7 +111,8 @@ export class FieldEdits {
 
   /** Whether fields of that name (lower case) were replaced, added or removed. */
   has(name: string): boolean {
-    return this.#edits.some((edit) => edit.lower === name);
+    for (const edit of this.#edits) if (edit.lower === name) return true;
+    return false;
   }
 
   /** Puts the new fields into the output, apart from those that the engine writes itself. */
@@ -126,17 +129,40 @@ export class FieldEdits {
   }
 
   #push(name: string, value: string | undefined, adds: boolean): void {
-    if (!FIELD_NAME.test(name)) throw new TypeError(`not a header field name: ${JSON.stringify(name)}`);
-    if (value !== undefined && FORBIDDEN_VALUE.test(value)) {
+    const { lower, hash, known } = fieldName(name);
+    if (value !== undefined && !isSafe(value))
       throw new TypeError(`the value of ${name} has a control character`);
-    }
-    const lower = name.toLowerCase();
-    this.#edits.push({ name, lower, hash: nameHash(lower), known: knownNumber(lower), value, adds });
+    this.#edits.push({ name, lower, hash, known, value, adds });
   }
 
   #drop(lower: string): void {
-    if (this.#edits.length > 0) this.#edits = this.#edits.filter((edit) => edit.lower !== lower);
+    if (this.has(lower)) this.#edits = this.#edits.filter((edit) => edit.lower !== lower);
   }
+}
+
+/** Names that Plugins use are few, and the same ones come with every request. */
+const NAMES = new Map<string, FieldName>();
+const MAX_NAMES = 4096;
+
+function fieldName(name: string): FieldName {
+  let known = NAMES.get(name);
+  if (known === undefined) {
+    if (!FIELD_NAME.test(name)) throw new TypeError(`not a header field name: ${JSON.stringify(name)}`);
+    const lower = name.toLowerCase();
+    known = { lower, hash: nameHash(lower), known: knownNumber(lower) };
+    if (NAMES.size >= MAX_NAMES) NAMES.clear();
+    NAMES.set(name, known);
+  }
+  return known;
+}
+
+/** Whether a value has no byte that would end the field early or hide something. */
+function isSafe(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if ((code < 32 && code !== 9) || code === 127) return false;
+  }
+  return true;
 }
 
 function isLatin1(text: string): boolean {

@@ -47,6 +47,7 @@ export class Runtime implements RouteCompiler {
   readonly #references = new References();
   readonly #upstreams = new Map<string, Upstream>();
   readonly #bindings = new Map<string, readonly Binding[]>();
+  readonly #metadataWithDefaults = new Map<string, Value | undefined>();
   readonly #kit: KitSurroundings;
   #notFound: Pipeline | undefined;
 
@@ -246,6 +247,7 @@ export class Runtime implements RouteCompiler {
   }
 
   #refreshAll(): void {
+    this.#metadataWithDefaults.clear();
     this.#notFound?.dispose();
     this.#notFound = undefined;
     for (const id of [...this.#routes.keys()]) {
@@ -296,12 +298,15 @@ export class Runtime implements RouteCompiler {
     };
   }
 
+  /** The same object until it is configured anew. */
   #metadata(plugin: string): Value | undefined {
+    if (this.#metadataWithDefaults.has(plugin)) return this.#metadataWithDefaults.get(plugin);
     const value = this.snapshot.get('plugin_metadata', plugin)?.value;
     const schema = this.#plugins.get(plugin)?.metadata;
-    return value === undefined || schema === undefined
-      ? value
-      : this.#surroundings.withDefaults(schema, value);
+    const whole =
+      value === undefined || schema === undefined ? value : this.#surroundings.withDefaults(schema, value);
+    this.#metadataWithDefaults.set(plugin, whole);
+    return whole;
   }
 
   // Upstreams.

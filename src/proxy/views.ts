@@ -178,11 +178,21 @@ export class UpstreamRequest implements UpstreamRequestView {
 
 /** Escapes what must not stand in a request line: a rewritten path must not become a second line. */
 function escapeTarget(text: string, forbidden: RegExp): string {
+  if (isPlain(text)) return text;
   return text.replace(forbidden, (character) =>
     encodeURIComponent(character.isWellFormed() ? character : '\ufffd').replace(/^[?#]$/, (same) =>
       same === '?' ? '%3F' : '%23',
     ),
   );
+}
+
+/** Whether nothing in a path or query can need escaping; nearly always, and cheaper to know than a RegExp. */
+function isPlain(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 33 || code > 126 || code === 35 || code === 63) return false;
+  }
+  return true;
 }
 
 /** The response as Plugins see it: the Upstream's head or a Reply, with edits. */

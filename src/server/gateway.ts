@@ -4,11 +4,9 @@
 import { availableParallelism } from 'node:os';
 import type { Change } from '../model/change.ts';
 import { Configuration } from '../model/configuration.ts';
-import { ConfigError } from '../model/errors.ts';
 import { parseAddress, type Settings } from '../model/settings.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Logger } from '../plugin/kit.ts';
-import { plugins as builtIn } from '../plugins/index.ts';
 import type { EvaluateOptions, Evaluator } from '../proxy/evaluator.ts';
 import type { EvaluationRequest, Explanation } from '../proxy/explanation.ts';
 import { createRecordRing } from '../state/memory/record-ring.ts';
@@ -16,7 +14,7 @@ import { allocateSharedState, SharedState } from '../state/memory/shared-state.t
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { DEFAULT_REDACTED_PARAMETERS } from '../telemetry/uri-redaction.ts';
 import { expressionProblem } from './expression-problem.ts';
-import { loadPluginFile } from './plugin-files.ts';
+import type { PluginFile } from './plugin-files.ts';
 import { Workers } from './workers.ts';
 
 export interface GatewayOptions {
@@ -25,20 +23,7 @@ export interface GatewayOptions {
   readonly log: Logger;
   readonly configuration: Configuration;
   readonly plugins: readonly Plugin[];
-  readonly pluginFiles: readonly string[];
-}
-
-/** All Plugins: the built-in ones and the user's own. */
-export async function loadPlugins(files: readonly string[]): Promise<readonly Plugin[]> {
-  const own = await Promise.all(files.map((file) => loadPluginFile(file)));
-  const plugins = [...builtIn];
-  for (const plugin of own.flat()) {
-    if (plugins.some(({ name }) => name === plugin.name)) {
-      throw new ConfigError(`plugin ${plugin.name} exists already; give your own another name`);
-    }
-    plugins.push(plugin);
-  }
-  return plugins;
+  readonly pluginFiles: readonly PluginFile[];
 }
 
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
@@ -65,7 +50,6 @@ export class Gateway {
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { settings, configuration, log } = options;
     const count = settings.workers || availableParallelism();
-    const rings = new Map<number, SharedArrayBuffer>();
     const telemetry = await startTelemetry(options);
     const buffers = allocateSharedState({ workers: count });
     const { client } = settings;
@@ -75,11 +59,11 @@ export class Gateway {
       buffers,
       state,
       snapshot: configuration.snapshot,
+      pluginFiles: options.pluginFiles,
       log,
       ringFor(worker) {
         if (telemetry === undefined) return undefined;
         const ring = createRecordRing({ detail: settings.access_log.path !== 'off' });
-        rings.set(worker, ring);
         telemetry.addRing(worker, ring);
         return ring;
       },
@@ -98,7 +82,6 @@ export class Gateway {
         },
         trustedAddresses: settings.trusted_addresses,
         maxCollectedBytes: settings.max_collected_bytes,
-        pluginFiles: options.pluginFiles,
         dnsServers: settings.resolver.servers,
       },
     });

@@ -3,6 +3,7 @@
 import type { Change } from '../model/change.ts';
 import type { Resource, Revision } from '../model/resource.ts';
 import type { SharedStateBuffers } from '../state/memory/shared-state.ts';
+import type { PluginFile } from './plugin-files.ts';
 
 /** What a worker is started with. */
 export interface WorkerStart {
@@ -16,8 +17,8 @@ export interface WorkerStart {
   readonly client: ClientSettings;
   readonly trustedAddresses: readonly string[];
   readonly maxCollectedBytes: number;
-  /** The user's own Plugins: files by path. */
-  readonly pluginFiles: readonly string[];
+  /** The user's own Plugins. */
+  readonly pluginFiles: readonly PluginFile[];
   readonly dnsServers: readonly string[];
   readonly revision: Revision;
   readonly resources: readonly Resource[];
@@ -38,7 +39,7 @@ export interface ClientSettings {
 
 export type ToWorker =
   | { readonly type: 'change'; readonly change: Change }
-  | { readonly type: 'reload-plugin'; readonly file: string; readonly version: number }
+  | { readonly type: 'reload-plugin'; readonly file: PluginFile }
   | { readonly type: 'drain'; readonly graceMs: number };
 
 export type FromWorker =

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { deepEqual } from '../lib/json.ts';
 import { ConfigError } from '../model/errors.ts';
@@ -7,8 +6,8 @@ import type { Logger } from '../plugin/kit.ts';
 import { formatError } from '../stores/file/file-error.ts';
 import { FileSource } from '../stores/file/file-source.ts';
 import { announce } from './announce.ts';
-import { refuseErrors } from './file-errors.ts';
-import { createConfiguration, Gateway, loadPlugins } from './gateway.ts';
+import { checkFile } from './file-configuration.ts';
+import { Gateway } from './gateway.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 import { withoutEffect } from './without-effect.ts';
@@ -21,15 +20,8 @@ export async function serveFile(
   log: Logger,
 ): Promise<void> {
   const source = await FileSource.load(file);
-  refuseErrors(file, source.content.errors);
   const settings = adjust(source.content.settings);
-  const folder = path.dirname(path.resolve(file));
-  const pluginFiles = settings.plugins.map((plugin) => path.resolve(folder, plugin));
-  const plugins = await loadPlugins(pluginFiles);
-  const configuration = await createConfiguration(plugins, randomBytes(32));
-  const replaced = configuration.replace(source.content.resources);
-  if (!replaced.ok) return refuseErrors(file, replaced.errors.map(source.content.locate));
-  configuration.commit(replaced.change);
+  const { configuration, plugins, pluginFiles } = await checkFile(file, source.content, settings);
   const gateway = await Gateway.start({ settings, version, log, configuration, plugins, pluginFiles });
   const lines: [string, string][] = [['config', file]];
   const admin = settings.admin.enabled ? await startReadOnlyAdmin(file, gateway, settings, log) : undefined;
@@ -37,18 +29,19 @@ export async function serveFile(
   announce(version, gateway, settings, lines);
   for (const line of withoutEffect(source.content.resources)) log.warn(line);
 
-  let served = source.content.settings;
+  const started = source.content.settings;
   const apply = async (): Promise<void> => {
-    const { errors, resources, locate } = source.content;
+    const { errors, resources, locate, settings: wanted } = source.content;
     const next = errors.length > 0 ? undefined : configuration.replace(resources);
     const problems = next?.ok === false ? next.errors.map(locate) : errors;
     for (const problem of problems) {
       log.error(`configuration refused, the old one stays: ${formatError(problem)}`);
     }
     if (!next?.ok) return;
-    const waiting = changedSettings(served, source.content.settings);
-    served = source.content.settings;
-    if (waiting.length > 0) log.warn(`changed settings take effect at the next start: ${waiting.join(', ')}`);
+    const names = (Object.keys(wanted) as (keyof Settings)[]).filter(
+      (name) => !deepEqual(wanted[name], started[name]),
+    );
+    if (names.length > 0) log.warn(`changes of ${names.join(', ')} take effect at the next start`);
     if (next.change.revision === configuration.revision) return;
     configuration.commit(next.change);
     await gateway.broadcast(next.change);
@@ -69,13 +62,6 @@ export async function serveFile(
   });
 }
 
-/** The names of settings that a changed file has changed: they are read at start only. */
-function changedSettings(before: Settings, after: Settings): string[] {
-  return Object.entries(after)
-    .filter(([name, value]) => !deepEqual(value, before[name as keyof Settings]))
-    .map(([name]) => name);
-}
-
 async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {
   const [{ startAdmin }, { explainEndpoint }] = await Promise.all([
     import('./admin-listener.ts'),
@@ -87,9 +73,6 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
     written.length > 0 || fromEnvironment === undefined
       ? written
       : [{ name: 'admin', key: fromEnvironment, role: 'admin' as const }];
-  if (keys.length === 0) {
-    throw new ConfigError(`${file}: the Admin API wants admin.keys, or SLUICE_ADMIN_KEY in the environment`);
-  }
   return startAdmin(parseAddress(address), {
     configuration: gateway.configuration,
     store: {

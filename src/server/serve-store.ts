@@ -6,7 +6,8 @@ import { SqliteStore } from '../stores/sqlite/sqlite-store.ts';
 import { startAdmin } from './admin-listener.ts';
 import { announce, shown } from './announce.ts';
 import { openDataDirectory } from './data-directory.ts';
-import { createConfiguration, Gateway, loadPlugins } from './gateway.ts';
+import { createConfiguration, Gateway } from './gateway.ts';
+import { loadPlugins } from './plugin-set.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
 import { catchAll } from './serve-upstream.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
@@ -20,9 +21,9 @@ export async function serveStore(
   version: string,
   log: Logger,
 ): Promise<void> {
+  const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   const data = await openDataDirectory(path.resolve(directory));
   const store = await SqliteStore.open(data.path);
-  const plugins = await loadPlugins(settings.plugins);
   const configuration = await createConfiguration(plugins, data.encryptionKey);
   const errors = configuration.load(await store.load());
   if (errors.length > 0) {
@@ -42,7 +43,7 @@ export async function serveStore(
     log,
     configuration,
     plugins,
-    pluginFiles: settings.plugins,
+    pluginFiles,
   });
   const { keys: configured, allow, address } = settings.admin;
   const admin = await startAdmin(parseAddress(address), {
@@ -75,7 +76,7 @@ export async function serveStore(
     ],
   ]);
   for (const line of withoutEffect(configuration.snapshot.all())) log.warn(line);
-  const stopWatching = watchPluginFiles(settings.plugins, gateway, log);
+  const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
   process.on('SIGHUP', () => void gateway.telemetry?.reopen());
   stopOnSignals(log, async () => {
     stopWatching();

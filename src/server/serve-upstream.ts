@@ -4,7 +4,8 @@ import { ConfigError } from '../model/errors.ts';
 import type { Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { announce, reachable } from './announce.ts';
-import { createConfiguration, Gateway, loadPlugins } from './gateway.ts';
+import { createConfiguration, Gateway } from './gateway.ts';
+import { loadPlugins } from './plugin-set.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 
 /** Sends everything to one Upstream: no file, no database, no Admin API. */
@@ -14,7 +15,7 @@ export async function serveUpstream(
   version: string,
   log: Logger,
 ): Promise<void> {
-  const plugins = await loadPlugins(settings.plugins);
+  const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   const configuration = await createConfiguration(plugins, randomBytes(32));
   const replaced = configuration.replace([catchAll(upstream)]);
   if (!replaced.ok) throw new ConfigError(replaced.errors[0].message);
@@ -25,7 +26,7 @@ export async function serveUpstream(
     log,
     configuration,
     plugins,
-    pluginFiles: settings.plugins,
+    pluginFiles,
   });
   announce(version, gateway, settings, [
     ['upstream', upstream],

@@ -20,7 +20,7 @@ import { RecordRing, WORKER_GAUGE } from '../state/memory/record-ring.ts';
 import { SharedState } from '../state/memory/shared-state.ts';
 import { balancersOn } from './balancing.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
-import { loadPluginFile } from './plugin-files.ts';
+import { loadPluginFile, type PluginFile } from './plugin-files.ts';
 import { WorkerLog } from './worker-log.ts';
 
 const start = workerData as WorkerStart;
@@ -91,7 +91,7 @@ async function run(): Promise<void> {
         tell({ type: 'applied', revision: runtime.revision });
         return;
       case 'reload-plugin':
-        void reloadPlugin(runtime, message.file, message.version);
+        void reloadPlugin(runtime, message.file);
         return;
       case 'drain':
         void dataPlane.drain(message.graceMs).then(() => {
@@ -128,12 +128,12 @@ async function run(): Promise<void> {
   });
 }
 
-async function reloadPlugin(runtime: Runtime, file: string, version: number): Promise<void> {
+async function reloadPlugin(runtime: Runtime, file: PluginFile): Promise<void> {
   try {
-    for (const plugin of await loadPluginFile(file, version)) runtime.replacePlugin(plugin);
-    log.info('plugin reloaded', { file });
+    for (const plugin of await loadPluginFile(file)) runtime.replacePlugin(plugin);
+    log.debug('plugin reloaded', { file: file.path });
   } catch (error) {
-    log.error('plugin not reloaded; the old one stays', { file, error: String(error) });
+    log.error('plugin not reloaded; the old one stays', { file: file.path, error: String(error) });
   }
 }
 

@@ -7,17 +7,19 @@ import type { Snapshot } from '../model/snapshot.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { SharedState, SharedStateBuffers } from '../state/memory/shared-state.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import type { PluginFile } from './plugin-files.ts';
 
 export interface WorkersOptions {
   readonly count: number;
   readonly start: Omit<
     WorkerStart,
-    'number' | 'incarnation' | 'ring' | 'state' | 'revision' | 'resources' | 'reusePort'
+    'number' | 'incarnation' | 'ring' | 'state' | 'revision' | 'resources' | 'reusePort' | 'pluginFiles'
   >;
   readonly buffers: SharedStateBuffers;
   readonly state: SharedState;
   /** What the workers serve; read whenever one starts. */
   readonly snapshot: Snapshot;
+  readonly pluginFiles: readonly PluginFile[];
   readonly log: Logger;
   /** Makes the memory for a worker's records; undefined without telemetry. */
   ringFor(worker: number): SharedArrayBuffer | undefined;
@@ -43,11 +45,13 @@ export class Workers {
   readonly #waiting = new Set<{ revision: number; resolve: () => void }>();
   #ports: readonly number[] = [];
   #listeners: readonly { readonly host: string; readonly port: number }[] = [];
+  #pluginFiles: readonly PluginFile[];
   #stopping = false;
   restarts = 0;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
+    this.#pluginFiles = options.pluginFiles;
   }
 
   /** The ports listened on, in the order of the listeners. */
@@ -96,9 +100,11 @@ export class Workers {
     });
   }
 
-  reloadPlugin(file: string, version: number): void {
+  /** Brings the new text of a file of Plugins to all workers, also those to come. */
+  reloadPlugin(file: PluginFile): void {
+    this.#pluginFiles = this.#pluginFiles.map((old) => (old.path === file.path ? file : old));
     for (const { thread } of this.#running.values()) {
-      thread.postMessage({ type: 'reload-plugin', file, version } satisfies ToWorker);
+      thread.postMessage({ type: 'reload-plugin', file } satisfies ToWorker);
     }
   }
 
@@ -131,6 +137,7 @@ export class Workers {
       state: buffers,
       ring: ringFor(number),
       reusePort: count > 1,
+      pluginFiles: this.#pluginFiles,
       revision: snapshot.revision,
       resources: snapshot.all(),
     };

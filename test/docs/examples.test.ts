@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { createConfiguration, loadPlugins } from '../../src/server/gateway.ts';
+import { checkFile } from '../../src/server/file-configuration.ts';
 import { parseText } from '../../src/stores/file/parse.ts';
 import { fencedBlocks } from './fenced-blocks.ts';
 import { compare } from './page-run.ts';
@@ -14,21 +14,20 @@ import { Playground } from './playground.ts';
 const root = path.join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
 
-/** All that `sluice check` would say. */
-async function problems(name: string, text: string): Promise<readonly string[]> {
-  const { errors, settings, resources } = parseText(name, text, { environment: {} });
-  if (errors.length > 0) return errors.map(({ message }) => message);
-  const folder = path.dirname(path.join(root, name));
-  const plugins = await loadPlugins(settings.plugins.map((file) => path.resolve(folder, file)));
-  const configuration = await createConfiguration(plugins, new Uint8Array(32));
-  const replaced = configuration.replace(resources);
-  return replaced.ok ? [] : replaced.errors.map(({ message }) => message);
+/** What `sluice check` would say of a file at this place with this text; empty when it is fine. */
+async function problems(name: string, text: string): Promise<string> {
+  try {
+    await checkFile(path.join(root, name), parseText(name, text, { environment: {} }));
+    return '';
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 describe('can be served:', () => {
   const files = globSync(['src/plugins/*/example.yaml', 'examples/**/*.yaml'], { cwd: root });
   for (const file of files.sort()) {
-    test(file, async () => assert.deepEqual(await problems(file, read(file)), []));
+    test(file, async () => assert.equal(await problems(file, read(file)), ''));
   }
   test('there are examples at all', () => assert.ok(files.length > 15));
 
@@ -36,14 +35,13 @@ describe('can be served:', () => {
     test(readme, async () => {
       const blocks = fencedBlocks(read(readme)).filter(({ language }) => language === 'yaml');
       assert.ok(blocks.length > 0, 'no example');
-      for (const { text } of blocks) assert.deepEqual(await problems('sluice.yaml', text), []);
+      for (const { text } of blocks) assert.equal(await problems('sluice.yaml', text), '');
     });
   }
 
   test('what is wrong is found', async () => {
-    assert.deepEqual(await problems('sluice.yaml', 'routes: [{ id: 1, uri: /a, upstream_id: 2 }]'), [
-      'failed to fetch upstream info by upstream id [2], response code: 404',
-    ]);
+    const found = await problems('sluice.yaml', 'routes: [{ id: 1, uri: /a, upstream_id: 2 }]');
+    assert.match(found, /failed to fetch upstream info by upstream id \[2\]/);
   });
 });
 

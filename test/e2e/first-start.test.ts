@@ -11,7 +11,7 @@ const mode = (file: string): number => statSync(file).mode & 0o777;
 
 /** Asks the Admin API for Routes with this key. */
 async function statusWith(sluice: SluiceProcess, key: string | undefined): Promise<number> {
-  const headers = key === undefined ? {} : { 'X-API-KEY': key };
+  const headers: Record<string, string> = key === undefined ? {} : { 'X-API-KEY': key };
   return (await call(`${sluice.adminOrigin}/apisix/admin/routes`, { headers })).status;
 }
 

@@ -51,8 +51,13 @@ export async function startEcho(scope: Scope, answering: Answering = () => false
       const status = Number(/^\/status\/(\d+)/.exec(url)?.[1] ?? 200);
       const delay = Number(/^\/delay\/(\d+)/.exec(url)?.[1] ?? 0);
       const answer = (): void => {
-        response.writeHead(status, { 'Content-Type': 'application/json', 'X-Upstream': String(port) });
-        response.end(JSON.stringify({ ...seen, upstream: port }));
+        const text = JSON.stringify({ ...seen, upstream: port });
+        response.writeHead(status, {
+          'Content-Type': 'application/json',
+          'Content-Length': Buffer.byteLength(text),
+          'X-Upstream': String(port),
+        });
+        response.end(text);
       };
       if (delay > 0) setTimeout(answer, delay);
       else answer();

@@ -17,6 +17,8 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly workers?: number;
   readonly cwd?: string;
+  /** Listens where the configuration says, and nowhere else. */
+  readonly keepListeners?: boolean;
   /** What the access log goes to, where the test doesn't look at stdout. */
   readonly accessLog?: string;
 }
@@ -175,7 +177,8 @@ function complete(args: readonly string[], options: ProcessOptions): readonly st
     if (!args.includes(name)) more.push(name, value);
   };
   missing('--workers', String(options.workers ?? 2));
-  for (const name of ['--listen', '--admin-listen', '--metrics-listen']) missing(name, '127.0.0.1:0');
+  const names = ['--admin-listen', '--metrics-listen', ...(options.keepListeners ? [] : ['--listen'])];
+  for (const name of names) missing(name, '127.0.0.1:0');
   if (options.accessLog !== undefined) missing('--access-log', options.accessLog);
   return [...args, ...more];
 }

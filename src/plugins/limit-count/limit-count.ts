@@ -143,11 +143,13 @@ export const limitCount = definePlugin({
   check: (config) => configProblem(config),
   create(config, kit) {
     const limits = compileLimits(config, kit);
+    const only = config.rules === undefined ? limits[0] : undefined;
     const { allow_degradation: allowDegradation } = config;
     const showsFields = config.show_limit_quota_header || config.rate_limit_fields;
 
+    const sliding = config.window_type === 'sliding';
     const ask = ({ key, count, timeWindow }: Ask) =>
-      config.window_type === 'sliding'
+      sliding
         ? kit.limits.slidingWindow(key, count, timeWindow, 1)
         : kit.limits.fixedWindow(key, count, timeWindow, 1);
 
@@ -190,6 +192,23 @@ export const limitCount = definePlugin({
 
     return {
       access(exchange) {
+        if (
+          only !== undefined &&
+          typeof config.count === 'number' &&
+          typeof config.time_window === 'number'
+        ) {
+          // The usual case, one limit with numbers: nothing to collect, nothing that can't be used.
+          const { count, time_window: timeWindow } = config;
+          const asked = { limit: only, key: only.key(exchange)!, count, timeWindow };
+          try {
+            const verdict = ask(asked);
+            return verdict instanceof Promise
+              ? goOn(exchange, [asked], verdict, 0)
+              : decide(exchange, asked, verdict);
+          } catch (error) {
+            return failed(error);
+          }
+        }
         // All limits are looked at before any counts, so that a bad number counts nowhere.
         const asks: Ask[] = [];
         for (const limit of limits) {

@@ -38,10 +38,8 @@ export async function serveFile(
       log.error(`configuration refused, the old one stays: ${formatError(problem)}`);
     }
     if (!next?.ok) return;
-    const names = (Object.keys(wanted) as (keyof Settings)[]).filter(
-      (name) => !deepEqual(wanted[name], started[name]),
-    );
-    if (names.length > 0) log.warn(`changes of ${names.join(', ')} take effect at the next start`);
+    const waiting = changedSettings(started, wanted);
+    if (waiting.length > 0) log.warn(`changes of ${waiting.join(', ')} take effect at the next start`);
     if (next.change.revision === configuration.revision) return;
     configuration.commit(next.change);
     await gateway.broadcast(next.change);
@@ -60,6 +58,13 @@ export async function serveFile(
     await admin?.close();
     await gateway.stop();
   });
+}
+
+/** The names of settings that a changed file has changed: they are read at start only. */
+function changedSettings(before: Settings, after: Settings): string[] {
+  return Object.entries(after)
+    .filter(([name, value]) => !deepEqual(value, before[name as keyof Settings]))
+    .map(([name]) => name);
 }
 
 async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {

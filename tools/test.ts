@@ -4,7 +4,9 @@ import { ensureCommand, type NeededCommand } from './ensure-command.ts';
 import { commandStep, nodeTestStep, type Step, type StepResult } from './step.ts';
 
 // Commands beyond Node, npm and git that the tests start. The benchmarks name their own.
-const NEEDED: readonly NeededCommand[] = [];
+const NEEDED: readonly NeededCommand[] = [
+  { command: 'curl', debianPackage: 'curl', purpose: 'run the calls that the guides show' },
+];
 
 // Checks that read the sources. Each takes about a second, so that they may run at the same time.
 const CHECKS: readonly Step[] = [

@@ -167,7 +167,10 @@ const accessLog = section(
   {
     path: Type.String({ description: 'A file, `-` for stdout, or `off`.', default: '-', minLength: 1 }),
     redact: Type.Array(
-      Type.String({ description: 'The name of a field or query parameter.', minLength: 1 }),
+      Type.String({
+        description: 'The name of a query parameter; case, `-` and `_` make no difference.',
+        minLength: 1,
+      }),
       {
         description: 'Whose values are not to be logged, besides those that never are.',
         default: [],

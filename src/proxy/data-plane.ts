@@ -184,6 +184,9 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     end.consumer = exchange.consumer?.username ?? '';
     end.metrics = second?.metrics ?? false;
     end.preferName = second?.preferName ?? false;
+    // Only metrics ask for it, and with several uris it has to be found.
+    end.matchedUri = end.metrics ? route?.matchedUri(request.path) : undefined;
+    end.matchedHost = end.metrics && route?.hosts.length === 1 ? route.hosts[0] : undefined;
     sink.write(end);
   }
 
@@ -236,5 +239,7 @@ function emptyEnd(): ExchangeEnd {
     consumer: '',
     metrics: false,
     preferName: false,
+    matchedUri: undefined,
+    matchedHost: undefined,
   };
 }

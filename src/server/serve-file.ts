@@ -11,6 +11,7 @@ import { checkFile } from './file-configuration.ts';
 import { Gateway } from './gateway.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
+import { withoutEffect } from './without-effect.ts';
 
 /** Serves a declarative file and follows its changes. `adjust` lets the command line have the last word. */
 export async function serveFile(
@@ -27,6 +28,7 @@ export async function serveFile(
   const admin = settings.admin.enabled ? await startReadOnlyAdmin(file, gateway, settings, log) : undefined;
   if (admin !== undefined) lines.push(['Admin API', `http://${admin.at}/apisix/admin (to read)`]);
   announce(version, gateway, settings, lines);
+  for (const line of withoutEffect(source.content.resources)) log.warn(line);
 
   const started = source.content.settings;
   const apply = async (): Promise<void> => {
@@ -42,6 +44,7 @@ export async function serveFile(
     if (next.change.revision === configuration.revision) return;
     configuration.commit(next.change);
     await gateway.broadcast(next.change);
+    for (const line of withoutEffect(next.change.puts)) log.warn(line);
     log.info('configuration reloaded', { revision: configuration.revision });
   };
   source.watch(() => void apply());

@@ -160,10 +160,7 @@ export class FileSource {
       const content = parseText(this.#named, bytes.toString('utf8'), this.#options);
       return { files, content, hash: digestOf([bytes]) };
     } catch (error) {
-      const message =
-        error instanceof Error && 'code' in error && error.code === 'ENOENT'
-          ? 'there is no such file'
-          : `the file can't be read: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `the file can't be read: ${error instanceof Error ? error.message : String(error)}`;
       return { files, content: this.#refused({ path: [], message }), hash: '' };
     }
   }

@@ -50,7 +50,7 @@ async function logLine(sluice: SluiceProcess, uri: string): Promise<any> {
 
 test('every end of a request is one line that says how it ended', async (t) => {
   const upstream = await startEcho(t);
-  const { sluice } = await startWithFile(t, configuration(upstream.address));
+  const { sluice } = await startWithFile(t, configuration(upstream.address), { workers: 2 });
   const address = upstream.address;
   const from = { source: 'upstream', reason: '', attempts: 1, upstream_target: address };
   const own = { source: 'gateway', attempts: 0, upstream_status: null, upstream_target: '' };

@@ -21,6 +21,7 @@ describe('a gateway with an Admin API', () => {
     const data = temporaryFolder(scope as Parameters<typeof startEcho>[0]);
     sluice = await SluiceProcess.start(scope as Parameters<typeof startEcho>[0], {
       args: ['start', '--data', data],
+      workers: 2,
       accessLog: 'off',
     });
   });

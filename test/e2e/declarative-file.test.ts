@@ -27,7 +27,7 @@ const WRONG = `routes:
 `;
 
 test('follows changes of the file, and SIGHUP', async (t) => {
-  const { sluice, write, file, logged } = await startWithFile(t, answering('one'));
+  const { sluice, write, file, logged } = await startWithFile(t, answering('one'), { workers: 2 });
   assert.equal((await sluice.call('/hello')).body, 'one');
   write(answering('two'));
   await eventually('the new text is served', async () => (await sluice.call('/hello')).body === 'two');

@@ -73,7 +73,10 @@ test('what an own plugin checks is checked', async (t) => {
 });
 
 test('a changed plugin file is loaded anew on every worker', async (t) => {
-  const { sluice, folder } = await startWithFile(t, MARKED, { files: { 'mark.ts': marking('one') } });
+  const { sluice, folder } = await startWithFile(t, MARKED, {
+    files: { 'mark.ts': marking('one') },
+    workers: 2,
+  });
   const marks = async () =>
     tally(await inParallel(16, 16, async () => String((await sluice.call('/marked')).headers['x-mark'])));
   assert.deepEqual(await marks(), { 'one!': 16 });

@@ -32,6 +32,7 @@ test('the two published calls work as they are written', async (t) => {
   const upstream = await startEcho(t);
   const sluice = await SluiceProcess.start(t, {
     args: ['start', '--data', temporaryFolder(t)],
+    workers: 2,
     accessLog: 'off',
   });
   const here = (command: string) =>

@@ -100,13 +100,13 @@ test('a name is asked of the configured servers, followed when it changes, and k
   await startAt(t, '127.0.0.2', port);
   const names = await startNameServer(t, 1);
   names.names.set('orders.test', ['127.0.0.1']);
-  const { sluice, logged: _ } = await startWithFile(
+  const { sluice } = await startWithFile(
     t,
     JSON.stringify({
       resolver: { servers: [names.address] },
       routes: [{ id: 'all', uri: '/*', upstream: { nodes: { [`orders.test:${port}`]: 1 } } }],
     }),
-    { name: 'sluice.json' },
+    { name: 'sluice.json', workers: 2 },
   );
   const where = async () => (await sluice.call('/')).body;
   assert.equal(await where(), '127.0.0.1');

@@ -15,6 +15,7 @@ async function balance(t: Scope, upstream: object, settings: object = {}): Promi
   const routes = [{ id: 'all', uri: '/*', upstream }];
   const { sluice } = await startWithFile(t, JSON.stringify({ ...settings, routes }), {
     name: 'sluice.json',
+    workers: 2,
     accessLog: 'off',
   });
   return sluice;

@@ -51,6 +51,7 @@ async function start(t: Parameters<typeof startEcho>[0], env: Record<string, str
   const upstream = await startEcho(t);
   const gateway = await startWithFile(t, configuration(upstream.address), {
     files: { 'worker.ts': WORKER_PLUGIN },
+    workers: 2,
     accessLog: 'off',
     env,
   });

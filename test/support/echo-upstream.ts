@@ -59,8 +59,9 @@ export async function startEcho(scope: Scope, answering: Answering = () => false
         });
         response.end(text);
       };
-      if (delay > 0) setTimeout(answer, delay);
-      else answer();
+      if (delay === 0) return answer();
+      const timer = setTimeout(answer, delay);
+      response.on('close', () => clearTimeout(timer));
     });
   });
   server.on('connection', () => connections++);

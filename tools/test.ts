@@ -4,13 +4,16 @@ import { ensureCommand, type NeededCommand } from './ensure-command.ts';
 import { commandStep, nodeTestStep, type Step, type StepResult } from './step.ts';
 
 // Commands beyond Node, npm and git that the tests start. The benchmarks name their own.
-const NEEDED: readonly NeededCommand[] = [];
+const NEEDED: readonly NeededCommand[] = [
+  { command: 'curl', debianPackage: 'curl', purpose: 'run the calls that the guides show' },
+];
 
 // Checks that read the sources. Each takes about a second, so that they may run at the same time.
 const CHECKS: readonly Step[] = [
   commandStep('The code is formatted and has no lint findings', 'biome', 'check', '--error-on-warnings', '.'),
   commandStep('The types hold', 'tsc', '--noEmit'),
   commandStep('Nobody imports from a floor above', 'node', 'tools/check-floors.ts'),
+  commandStep('Docs and names use our words', 'node', 'tools/check-words.ts'),
   commandStep('Docs are in sync with src', 'node', 'tools/docs.ts', '--check'),
 ];
 

@@ -1,4 +1,5 @@
 import { checkFile } from '../server/file-configuration.ts';
+import { withoutEffect } from '../server/without-effect.ts';
 import { FileSource } from '../stores/file/file-source.ts';
 import type { Command } from './command.ts';
 import { UsageError } from './usage-error.ts';
@@ -16,6 +17,7 @@ export const check: Command = {
     source.close();
     const { content } = source;
     await checkFile(file, content);
+    for (const line of withoutEffect(content.resources)) process.stderr.write(`warning: ${line}\n`);
     const { length } = content.resources;
     process.stdout.write(`${file} is fine: ${length} resource${length === 1 ? '' : 's'}.\n`);
   },

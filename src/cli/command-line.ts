@@ -1,5 +1,6 @@
 import { parseArgs, styleText } from 'node:util';
 import type { Command } from './command.ts';
+import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -43,7 +44,16 @@ function parse(command: Command, argv: readonly string[]) {
       { type, ...(short !== undefined && { short }), ...(multiple === true && { multiple }) },
     ]),
   );
-  return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    // Node adds how to pass such a word as a positional, which nobody here meant.
+    const unknown = /^Unknown option '([^']+)'/.exec(error instanceof Error ? error.message : '');
+    if (unknown === null) throw error;
+    throw new UsageError(`unknown option ${unknown[1]}; sluice ${command.name} --help lists what there is`, {
+      cause: error,
+    });
+  }
 }
 
 function fail(message: string, error?: unknown): void {

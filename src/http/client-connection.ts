@@ -1,49 +1,12 @@
 import { type Deadlines, deadlinesOf, disarm, type Waiting } from '../lib/deadlines.ts';
-import { CHUNK_BAD, CHUNK_MORE, ChunkedScanner } from './chunked.ts';
+import { BodyFraming } from './body-framing.ts';
 import { COMPLETE, MORE } from './field-parser.ts';
 import type { Head } from './head.ts';
 import { output } from './output.ts';
 import { type ProtocolError, Refusal } from './protocol-error.ts';
-import { parseRequest, type RequestLimits } from './request-parser.ts';
+import { parseRequest } from './request-parser.ts';
+import type { ConnectionHost, ServerExchange } from './server-exchange.ts';
 import { CONGESTED, type Transport, type TransportOwner, type WriteResult } from './transport.ts';
-
-/** What a client may take and how long; durations as deadline lists. */
-export interface ClientLimits extends RequestLimits {
-  readonly maxHeadBytes: number;
-  /** 0 means no limit. */
-  readonly maxBodyBytes: number;
-  /** Requests on one connection. */
-  readonly maxRequests: number;
-  readonly head: Deadlines;
-  readonly body: Deadlines;
-  readonly idle: Deadlines;
-  readonly send: Deadlines;
-}
-
-/** One request and its response, as the connection drives it. */
-export interface ServerExchange {
-  readonly requestHead: Head;
-  /** The head is there, with the first piece of the body (valid during the call only). */
-  onRequest(bytes: Uint8Array, start: number, end: number, complete: boolean): void;
-  onRequestBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void;
-  /** The request can't be taken, or not any more; answer and close. */
-  onRefused(refusal: ProtocolError): void;
-  /** The client reads again after congestion. */
-  onClientDrain(): void;
-  /** The client is gone; nothing can be sent. */
-  onClientGone(reason: string): void;
-  /** Nothing of a response was sent yet, so an interim one may be. */
-  readonly mayProbe: boolean;
-}
-
-/** What accepts connections and makes their Exchanges. */
-export interface ConnectionHost {
-  readonly limits: ClientLimits;
-  /** Connections are asked to close after the current request. */
-  readonly draining: boolean;
-  acquire(connection: ClientConnection): ServerExchange;
-  onConnectionClosed(connection: ClientConnection): void;
-}
 
 const State = { Head: 0, Body: 1, Waiting: 2, Draining: 3, Closing: 4, Tunnel: 5, Closed: 6 } as const;
 
@@ -71,12 +34,9 @@ export class ClientConnection implements TransportOwner, Waiting {
   keepAlive = true;
   /** What the host prepared for all requests of this connection. */
   prepared: Buffer | null = null;
-  requestComplete = true;
   #state: number = State.Head;
   #requests = 0;
-  /** Bytes of the body still to come; -1 for a chunked one. */
-  #bodyLeft = 0;
-  #chunked: ChunkedScanner | null = null;
+  readonly #body = new BodyFraming();
   /** Bytes that came before they could be used: the next pipelined request. */
   #pending: Buffer | null = null;
   /** What was pending and is being served: our own memory, which needs no second copy. */
@@ -97,6 +57,11 @@ export class ClientConnection implements TransportOwner, Waiting {
     this.host = host;
     this.transport = makeTransport(this);
     host.limits.head.arm(this);
+  }
+
+  /** The request's last byte has been seen. */
+  get requestComplete(): boolean {
+    return this.#body.complete;
   }
 
   /** No request is being served and none has begun. */
@@ -250,8 +215,8 @@ export class ClientConnection implements TransportOwner, Waiting {
   get canDrain(): boolean {
     return (
       this.requestComplete ||
-      (this.#bodyLeft >= 0 &&
-        this.#bodyLeft <= MAX_DRAINED_BYTES &&
+      (this.#body.left >= 0 &&
+        this.#body.left <= MAX_DRAINED_BYTES &&
         this.exchange?.requestHead.expectContinue !== true)
     );
   }
@@ -341,16 +306,12 @@ export class ClientConnection implements TransportOwner, Waiting {
     this.keepAlive =
       (head.minorVersion === 1 ? !head.close : head.keepAlive && !head.close) &&
       this.#requests < limits.maxRequests;
-    if (head.chunked) {
-      this.#bodyLeft = -1;
-      this.#chunked ??= new ChunkedScanner();
-      this.#chunked.reset();
-    } else {
-      this.#bodyLeft = head.contentLength > 0 ? head.contentLength : 0;
-      if (limits.maxBodyBytes > 0 && this.#bodyLeft > limits.maxBodyBytes)
+    if (head.chunked) this.#body.beginChunked();
+    else {
+      this.#body.beginLength(Math.max(head.contentLength, 0));
+      if (limits.maxBodyBytes > 0 && this.#body.left > limits.maxBodyBytes)
         return this.#refuse(Refusal.BodyTooLarge);
     }
-    this.requestComplete = this.#bodyLeft === 0;
     const bodyEnd = this.requestComplete ? bodyStart : this.#followBody(bytes, bodyStart, end);
     if (bodyEnd < 0) return;
     if (bodyEnd < end) this.#keep(bytes, bodyEnd, end);
@@ -370,22 +331,12 @@ export class ClientConnection implements TransportOwner, Waiting {
 
   /** Where the body's bytes end in this piece; -1 when the request was refused for them. */
   #followBody(bytes: Uint8Array, start: number, end: number): number {
-    if (this.#bodyLeft >= 0) {
-      const taken = Math.min(end - start, this.#bodyLeft);
-      this.#bodyLeft -= taken;
-      this.requestComplete = this.#bodyLeft === 0;
-      return start + taken;
-    }
-    const scanner = this.#chunked!;
-    const bodyEnd = scanner.scan(bytes, start, end);
+    const bodyEnd = this.#body.follow(bytes, start, end);
     const { maxBodyBytes } = this.host.limits;
-    if (bodyEnd === CHUNK_BAD || (maxBodyBytes > 0 && scanner.dataBytes > maxBodyBytes)) {
-      this.#refuse(bodyEnd === CHUNK_BAD ? Refusal.Chunk : Refusal.BodyTooLarge);
-      return -1;
-    }
-    if (bodyEnd === CHUNK_MORE) return end;
-    this.requestComplete = true;
-    return bodyEnd;
+    if (bodyEnd < 0) this.#refuse(Refusal.Chunk);
+    else if (maxBodyBytes > 0 && this.#body.chunkedBytes > maxBodyBytes) this.#refuse(Refusal.BodyTooLarge);
+    else return bodyEnd;
+    return -1;
   }
 
   #onBodyBytes(bytes: Uint8Array, start: number, end: number): void {

@@ -1,5 +1,5 @@
 import { type Deadlines, deadlinesOf, disarm, type Waiting } from '../lib/deadlines.ts';
-import { CHUNK_BAD, ChunkedScanner } from './chunked.ts';
+import { BodyFraming } from './body-framing.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import { COMPLETE, MORE } from './field-parser.ts';
 import type { Head } from './head.ts';
@@ -40,7 +40,6 @@ export interface UpstreamExchange {
 }
 
 const State = { Connecting: 0, Idle: 1, Head: 2, Body: 3, Tunnel: 4, Closed: 5 } as const;
-type BodyKind = 'none' | 'length' | 'chunked' | 'close';
 
 const MAX_RESPONSE_HEAD = 64 * 1024;
 const LONG = deadlinesOf(60_000);
@@ -68,9 +67,7 @@ export class UpstreamConnection implements TransportOwner, Waiting {
   /** The Exchange has sent its whole request. */
   requestSent = false;
   #state: number = State.Connecting;
-  #body: BodyKind = 'none';
-  #bodyLeft = 0;
-  #chunked: ChunkedScanner | null = null;
+  readonly #body = new BodyFraming();
   #keep = true;
   #congested = false;
   /** What was unsent when congestion was last looked at. */
@@ -160,7 +157,7 @@ export class UpstreamConnection implements TransportOwner, Waiting {
       this.tunnel?.onEnd();
       return;
     }
-    if (this.#state === State.Body && this.#body === 'close' && this.exchange !== null) {
+    if (this.#state === State.Body && this.#body.untilClose && this.exchange !== null) {
       const { exchange } = this;
       exchange.onResponseBody(NOTHING, 0, 0, true);
       // It may have let go of us, and be another request's by now.
@@ -264,27 +261,17 @@ export class UpstreamConnection implements TransportOwner, Waiting {
   #onResponse(exchange: UpstreamExchange, head: Head, bytes: Uint8Array, start: number, end: number): void {
     this.#keep = head.minorVersion === 1 ? !head.close : head.keepAlive && !head.close;
     this.#state = State.Body;
-    let bodyEnd = start;
-    let complete = false;
     if (exchange.requestIsHead || head.status === 204 || head.status === 304) {
-      this.#body = 'none';
-      complete = true;
-    } else {
-      if (head.chunked) {
-        this.#body = 'chunked';
-        this.#chunked ??= new ChunkedScanner();
-        this.#chunked.reset();
-      } else if (head.contentLength >= 0) {
-        this.#body = 'length';
-        this.#bodyLeft = head.contentLength;
-      } else {
-        this.#body = 'close';
-        this.#keep = false;
-      }
-      bodyEnd = this.#followBody(bytes, start, end);
-      if (bodyEnd < 0) return this.#fail('bad_response');
-      complete = this.#bodyComplete;
+      this.#body.beginLength(0);
+    } else if (head.chunked) this.#body.beginChunked();
+    else if (head.contentLength >= 0) this.#body.beginLength(head.contentLength);
+    else {
+      this.#body.beginUntilClose();
+      this.#keep = false;
     }
+    const bodyEnd = this.#body.follow(bytes, start, end);
+    if (bodyEnd < 0) return this.#fail('bad_response');
+    const { complete } = this.#body;
     if (!complete) this.#onProgress();
     exchange.onResponse(bytes, start, bodyEnd, complete);
     if (complete) this.#finish(exchange, bodyEnd < end);
@@ -294,28 +281,10 @@ export class UpstreamConnection implements TransportOwner, Waiting {
     if (!this.#congested) this.readDeadlines.arm(this);
   }
 
-  #bodyComplete = false;
-
-  #followBody(bytes: Uint8Array, start: number, end: number): number {
-    this.#bodyComplete = false;
-    if (this.#body === 'length') {
-      const taken = Math.min(end - start, this.#bodyLeft);
-      this.#bodyLeft -= taken;
-      this.#bodyComplete = this.#bodyLeft === 0;
-      return start + taken;
-    }
-    if (this.#body === 'close') return end;
-    const bodyEnd = this.#chunked!.scan(bytes, start, end);
-    if (bodyEnd === CHUNK_BAD) return -1;
-    if (bodyEnd < 0) return end;
-    this.#bodyComplete = true;
-    return bodyEnd;
-  }
-
   #onBodyBytes(exchange: UpstreamExchange, bytes: Uint8Array, start: number, end: number): void {
-    const bodyEnd = this.#followBody(bytes, start, end);
+    const bodyEnd = this.#body.follow(bytes, start, end);
     if (bodyEnd < 0) return this.#fail('bad_response');
-    const complete = this.#bodyComplete;
+    const { complete } = this.#body;
     if (!complete) this.#onProgress();
     exchange.onResponseBody(bytes, start, bodyEnd, complete);
     if (complete) this.#finish(exchange, bodyEnd < end);

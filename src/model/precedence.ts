@@ -14,6 +14,28 @@ export interface BindingSources {
 /** Who wins where the same Plugin is bound twice, strongest first. */
 const PRECEDENCE = ['consumer', 'consumerGroup', 'route', 'pluginConfig', 'service'] as const;
 
+/** One for each Plugin from places in order of precedence, strongest first: the first that has it. */
+export function strongest<B>(places: readonly (readonly B[])[], pluginOf: (binding: B) => string): B[] {
+  const merged = new Map<string, B>();
+  for (const bindings of places) {
+    for (const binding of bindings) {
+      const plugin = pluginOf(binding);
+      if (!merged.has(plugin)) merged.set(plugin, binding);
+    }
+  }
+  return [...merged.values()];
+}
+
+/** Orders Bindings within a phase: the higher priority first, then by the Plugin's name. */
+export function byRank(
+  left: { readonly priority: number; readonly plugin: string },
+  right: { readonly priority: number; readonly plugin: string },
+): number {
+  return (
+    right.priority - left.priority || (left.plugin < right.plugin ? -1 : left.plugin > right.plugin ? 1 : 0)
+  );
+}
+
 /**
  * The Bindings that hold where these resources meet: one for each Plugin, from the strongest place
  * that has it. One disabled by `_meta.disable` is left out, and hides weaker ones too.
@@ -21,16 +43,13 @@ const PRECEDENCE = ['consumer', 'consumerGroup', 'route', 'pluginConfig', 'servi
  * `isCredential` says whether a Plugin's config on a Consumer is a credential, which is no Binding.
  */
 export function mergeBindings(sources: BindingSources, isCredential: (plugin: string) => boolean): Binding[] {
-  const merged = new Map<string, Binding>();
-  for (const source of PRECEDENCE) {
+  const places = PRECEDENCE.map((source) => {
     const resource = sources[source];
-    if (resource === undefined) continue;
-    for (const binding of bindingsOf(resource)) {
-      if (source === 'consumer' && isCredential(binding.plugin)) continue;
-      if (!merged.has(binding.plugin)) merged.set(binding.plugin, binding);
-    }
-  }
-  return [...merged.values()].filter(isEnabled);
+    if (resource === undefined) return [];
+    const own = bindingsOf(resource);
+    return source === 'consumer' ? own.filter(({ plugin }) => !isCredential(plugin)) : own;
+  });
+  return strongest(places, ({ plugin }) => plugin).filter(isEnabled);
 }
 
 /** A resource's own Bindings, disabled ones included. */
@@ -55,8 +74,7 @@ export function orderBindings(bindings: readonly Binding[], priority: (plugin: s
     const own = (config._meta as JsonObject | undefined)?.priority;
     return typeof own === 'number' ? own : priority(plugin);
   };
-  return bindings.toSorted(
-    (left, right) =>
-      rank(right) - rank(left) || (left.plugin < right.plugin ? -1 : left.plugin > right.plugin ? 1 : 0),
+  return bindings.toSorted((left, right) =>
+    byRank({ plugin: left.plugin, priority: rank(left) }, { plugin: right.plugin, priority: rank(right) }),
   );
 }

@@ -167,7 +167,10 @@ const accessLog = section(
   {
     path: Type.String({ description: 'A file, `-` for stdout, or `off`.', default: '-', minLength: 1 }),
     redact: Type.Array(
-      Type.String({ description: 'The name of a field or query parameter.', minLength: 1 }),
+      Type.String({
+        description: 'The name of a query parameter; case, `-` and `_` make no difference.',
+        minLength: 1,
+      }),
       {
         description: 'Whose values are not to be logged, besides those that never are.',
         default: [],
@@ -197,7 +200,7 @@ export const settings = Type.Object(
       description: 'Threads that carry traffic; 0 for as many as there are cores.',
       default: 0,
       minimum: 0,
-      maximum: 1024,
+      maximum: 127,
     }),
     trusted_addresses: ranges(
       'Hops in front of this one whose `X-Forwarded-*` and `X-Real-IP` are believed.',

@@ -1,3 +1,4 @@
+import { byRank, strongest } from '../model/precedence.ts';
 import type { Value } from '../model/resource.ts';
 import type { Handlers, Plugin } from '../plugin/define-plugin.ts';
 import type { Kit, Place } from '../plugin/kit.ts';
@@ -25,22 +26,18 @@ export interface Binding {
 /** No Bindings: one array for all, so that it works as a key. */
 export const NO_BINDINGS: readonly Binding[] = Object.freeze([]);
 
-/**
- * Bindings of several places in one list by priority, higher first; of two Bindings of one Plugin
- * the one given earlier wins. Ties go by the Plugin's name, so that the order never depends on
- * the order in which a file was written.
- */
+/** The Bindings that hold where these places meet, strongest given first, in the order in which they run. */
 export function mergeBindings(...places: readonly (readonly Binding[])[]): Binding[] {
-  const merged = new Map<string, Binding>();
-  for (const bindings of places) {
-    for (const binding of bindings)
-      if (!merged.has(binding.plugin.name)) merged.set(binding.plugin.name, binding);
-  }
-  return [...merged.values()].filter((binding) => binding.meta.disable !== true).sort(byPriority);
+  return strongest(places, ({ plugin }) => plugin.name)
+    .filter(({ meta }) => meta.disable !== true)
+    .sort(byPriority);
 }
 
-export function byPriority(a: Binding, b: Binding): number {
-  return b.priority - a.priority || (a.plugin.name < b.plugin.name ? -1 : 1);
+export function byPriority(left: Binding, right: Binding): number {
+  return byRank(
+    { plugin: left.plugin.name, priority: left.priority },
+    { plugin: right.plugin.name, priority: right.priority },
+  );
 }
 
 /** A Binding with its handlers, ready to run. */

@@ -33,8 +33,10 @@ export interface PipelineSource {
 type Phase = 'rewrite' | 'access';
 type AfterPhase = 'beforeProxy' | 'responseHeaders' | 'responseBody' | 'log';
 
-/** Compiles the chain of one Route. */
+/** Compiles the chain of one Route. All Routes without Bindings have the same one. */
 export function compilePipeline(source: PipelineSource, surroundings: PipelineSurroundings): Pipeline {
+  const { globalRules, service, pluginConfig, route } = source;
+  if (globalRules.length + service.length + pluginConfig.length + route.length === 0) return BARE;
   const bound: Bound[] = [];
   const make = (binding: Binding): Bound => {
     const made = bind(binding, surroundings.kitFor(binding, source.key));
@@ -78,6 +80,15 @@ export function compilePipeline(source: PipelineSource, surroundings: PipelineSu
     },
   };
 }
+
+const NOTHING = secondHalf([], [], []);
+const BARE: Pipeline = {
+  first: null,
+  authenticates: null,
+  second: NOTHING,
+  secondFor: () => NOTHING,
+  dispose() {},
+};
 
 /** Whether an Exchange must have a Consumer: unless every auth Binding's filter lets it by. */
 function requirement(authenticating: readonly Bound[]): (exchange: Exchange) => boolean {

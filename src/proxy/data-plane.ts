@@ -1,7 +1,8 @@
 // Traffic of one thread: listeners, connections, Exchanges, and the Runtime they run by.
 
 import type net from 'node:net';
-import { ClientConnection, type ClientLimits, type ConnectionHost } from '../http/client-connection.ts';
+import { ClientConnection } from '../http/client-connection.ts';
+import type { ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
 import { type ListenOptions, listen } from '../http/socket-transport.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';
 import type { Logger } from '../plugin/kit.ts';
@@ -183,6 +184,9 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     end.consumer = exchange.consumer?.username ?? '';
     end.metrics = second?.metrics ?? false;
     end.preferName = second?.preferName ?? false;
+    // Only metrics ask for it, and with several uris it has to be found.
+    end.matchedUri = end.metrics ? route?.matchedUri(request.path) : undefined;
+    end.matchedHost = end.metrics && route?.hosts.length === 1 ? route.hosts[0] : undefined;
     sink.write(end);
   }
 
@@ -235,5 +239,7 @@ function emptyEnd(): ExchangeEnd {
     consumer: '',
     metrics: false,
     preferName: false,
+    matchedUri: undefined,
+    matchedHost: undefined,
   };
 }

@@ -2,9 +2,10 @@
 // a bare request makes no object of its own.
 
 import { isIP } from 'node:net';
-import type { ClientConnection, ServerExchange } from '../http/client-connection.ts';
+import type { ClientConnection } from '../http/client-connection.ts';
 import { Head } from '../http/head.ts';
 import type { ProtocolError } from '../http/protocol-error.ts';
+import type { ServerExchange } from '../http/server-exchange.ts';
 import type { UpstreamConnection, UpstreamExchange, UpstreamFailure } from '../http/upstream-connection.ts';
 import { beginEvent } from '../lib/event-clock.ts';
 import type { Consumer, CredentialMatch } from '../plugin/consumer.ts';

@@ -11,6 +11,7 @@ import { checkFile } from './file-configuration.ts';
 import { Gateway } from './gateway.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
+import { withoutEffect } from './without-effect.ts';
 
 /** Serves a declarative file and follows its changes. `adjust` lets the command line have the last word. */
 export async function serveFile(
@@ -27,6 +28,7 @@ export async function serveFile(
   const admin = settings.admin.enabled ? await startReadOnlyAdmin(file, gateway, settings, log) : undefined;
   if (admin !== undefined) lines.push(['Admin API', `http://${admin.at}/apisix/admin (to read)`]);
   announce(version, gateway, settings, lines);
+  for (const line of withoutEffect(source.content.resources)) log.warn(line);
 
   const started = source.content.settings;
   const apply = async (): Promise<void> => {
@@ -37,13 +39,12 @@ export async function serveFile(
       log.error(`configuration refused, the old one stays: ${formatError(problem)}`);
     }
     if (!next?.ok) return;
-    const names = (Object.keys(wanted) as (keyof Settings)[]).filter(
-      (name) => !deepEqual(wanted[name], started[name]),
-    );
-    if (names.length > 0) log.warn(`changes of ${names.join(', ')} take effect at the next start`);
+    const waiting = changedSettings(started, wanted);
+    if (waiting.length > 0) log.warn(`changes of ${waiting.join(', ')} take effect at the next start`);
     if (next.change.revision === configuration.revision) return;
     configuration.commit(next.change);
     await gateway.broadcast(next.change);
+    for (const line of withoutEffect(next.change.puts)) log.warn(line);
     log.info('configuration reloaded', { revision: configuration.revision });
   };
   source.watch(() => void apply());
@@ -58,6 +59,13 @@ export async function serveFile(
     await admin?.close();
     await gateway.stop();
   });
+}
+
+/** The names of settings that a changed file has changed: they are read at start only. */
+function changedSettings(before: Settings, after: Settings): string[] {
+  return Object.entries(after)
+    .filter(([name, value]) => !deepEqual(value, before[name as keyof Settings]))
+    .map(([name]) => name);
 }
 
 async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {

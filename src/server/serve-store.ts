@@ -11,6 +11,7 @@ import { loadPlugins } from './plugin-set.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
 import { catchAll } from './serve-upstream.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
+import { withoutEffect } from './without-effect.ts';
 
 /** Serves what the Admin API is told, kept in a data directory. */
 export async function serveStore(
@@ -48,7 +49,10 @@ export async function serveStore(
   const admin = await startAdmin(parseAddress(address), {
     configuration,
     store,
-    broadcast: (change) => gateway.broadcast(change),
+    broadcast(change) {
+      for (const line of withoutEffect(change.puts)) log.warn(line);
+      return gateway.broadcast(change);
+    },
     extensions: { explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })) },
     keys: configured.length > 0 ? configured : [{ name: 'admin', key: data.adminKey.key, role: 'admin' }],
     allow,
@@ -71,6 +75,7 @@ export async function serveStore(
       `curl -i http://${admin.at}/apisix/admin/routes/hello -H "X-API-KEY: ${keyText}" -X PUT -d '{"uri": "/*", "upstream": {"nodes": {"127.0.0.1:8080": 1}}}'`,
     ],
   ]);
+  for (const line of withoutEffect(configuration.snapshot.all())) log.warn(line);
   const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
   process.on('SIGHUP', () => void gateway.telemetry?.reopen());
   stopOnSignals(log, async () => {

@@ -33,6 +33,7 @@ export async function serveUpstream(
     ['try', `curl -i http://${reachable(gateway, settings)}/`],
     ['grow', `sluice start ${upstream} --admin`],
   ]);
+  process.on('SIGHUP', () => void gateway.telemetry?.reopen());
   stopOnSignals(log, () => gateway.stop());
 }
 

@@ -55,10 +55,7 @@ export class Playground {
 
   /** Puts this text's ports in place of the page's. */
   localize(text: string): string {
-    return text.replaceAll(/\b(127\.0\.0\.1|localhost):(\d+)\b/g, (whole, host, port) => {
-      const own = this.#ports.get(Number(port));
-      return own === undefined ? whole : `${host}:${own}`;
-    });
+    return text.replaceAll(/\b\d{4}\b/g, (port) => String(this.#ports.get(Number(port)) ?? port));
   }
 
   write(file: string, text: string): void {

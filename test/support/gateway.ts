@@ -1,7 +1,7 @@
 // A data plane inside the test's own process, on a port of its own, without the server around it.
 import type net from 'node:net';
 import tls from 'node:tls';
-import type { ClientLimits } from '../../src/http/client-connection.ts';
+import type { ClientLimits } from '../../src/http/server-exchange.ts';
 import { type Deadlines, deadlinesOf } from '../../src/lib/deadlines.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../../src/model/exchange-end.ts';
 import type { Kind, Value } from '../../src/model/resource.ts';

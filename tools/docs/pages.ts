@@ -64,14 +64,18 @@ function described(kind: string, schema: JsonSchema): JsonSchema {
         { type: 'object', description: 'An Upstream written in place: see [upstreams](upstreams.md).' },
       ];
     }
-    return [name, { description: fieldWords[`${kind}.${name}`] ?? fieldWords[name], ...property }];
+    const described = { description: fieldWords[name], ...property };
+    // Words for this kind say more than APISIX's, which are for maintainers.
+    const own = fieldWords[`${kind}.${name}`];
+    return [name, own === undefined ? described : { ...described, description: own }];
   });
   return { ...schema, properties: Object.fromEntries(properties) };
 }
 
 function orderPage(plugins: readonly DocumentedPlugin[]): string {
   const rows = plugins.map(
-    ({ name, priority, phases }) => `| ${priority} | [${name}](plugins/${name}.md) | ${phases.join(', ')} |`,
+    ({ name, priority, phases }) =>
+      `| ${priority} | [${name}](plugins/${name}.md) | ${phases.join(', ') || 'none: its settings are read when the record is written'} |`,
   );
   return `# The order of plugins
 

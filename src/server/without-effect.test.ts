@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { withoutEffect } from './without-effect.ts';
+
+const nodes = { '127.0.0.1:80': 1 };
+
+test('says nothing of what is heeded', () => {
+  const upstream = { nodes, scheme: 'https', tls: { verify: false }, retries: 1 };
+  assert.deepEqual(
+    withoutEffect([
+      { kind: 'routes', id: 'a', value: { uri: '/a', upstream } },
+      { kind: 'upstreams', id: 'b', value: upstream },
+      { kind: 'ssls', id: 'c', value: { type: 'client' } },
+    ]),
+    [],
+  );
+});
+
+test('names what is not, in Upstreams of their own and in place', () => {
+  const upstream = { nodes, scheme: 'grpc', checks: { active: {} }, tls: { ca_certs: ['…'] } };
+  assert.deepEqual(
+    withoutEffect([
+      { kind: 'upstreams', id: 'b', value: upstream },
+      { kind: 'routes', id: 'a', value: { uri: '/a', upstream: { nodes, slow_start: {} } } },
+      { kind: 'stream_routes', id: 's', value: {} },
+    ]).map((line) => line.split(' has no effect: ')[0]),
+    [
+      'upstreams/b checks',
+      'upstreams/b tls.ca_certs',
+      'upstreams/b scheme',
+      'routes/a upstream.slow_start',
+      'stream_routes/s',
+    ],
+  );
+});

@@ -1,0 +1,51 @@
+// What a configuration may say, because APISIX's schema has it, and what nothing heeds yet. Silence
+// would let people believe that their Targets are checked.
+
+import { isObject } from '../lib/json.ts';
+import type { Kind } from '../model/resource.ts';
+
+interface Written {
+  readonly kind: Kind;
+  readonly id: string;
+  readonly value: unknown;
+}
+
+const KINDS: Partial<Record<Kind, string>> = {
+  stream_routes: 'TCP and UDP are not accepted yet',
+  protos: 'gRPC is not transcoded yet',
+  secrets: 'references to secrets are not resolved yet',
+};
+
+const UPSTREAM_FIELDS: Readonly<Record<string, string>> = {
+  checks: 'health is not checked yet',
+  slow_start: 'new Targets get their whole share at once',
+  discovery_type: 'services are not discovered yet, so there are no Targets',
+};
+
+/** One line for each thing that is configured and not heeded. */
+export function withoutEffect(resources: Iterable<Written>): string[] {
+  const lines: string[] = [];
+  for (const { kind, id, value } of resources) {
+    const say = (field: string, why: string) => lines.push(`${kind}/${id}${field} has no effect: ${why}`);
+    const reason = KINDS[kind];
+    if (reason !== undefined) say('', reason);
+    if (!isObject(value)) continue;
+    if (kind === 'ssls' && value.type !== 'client') {
+      say('', 'TLS is not accepted yet; put a proxy that speaks it in front');
+    }
+    const upstream = kind === 'upstreams' ? value : value.upstream;
+    if (!isObject(upstream)) continue;
+    const prefix = kind === 'upstreams' ? ' ' : ' upstream.';
+    for (const [field, why] of Object.entries(UPSTREAM_FIELDS)) {
+      if (upstream[field] !== undefined) say(prefix + field, why);
+    }
+    if (isObject(upstream.tls) && upstream.tls.ca_certs !== undefined) {
+      say(`${prefix}tls.ca_certs`, 'the certificates of Node.js and NODE_EXTRA_CA_CERTS are what counts');
+    }
+    const { scheme } = upstream;
+    if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
+      say(`${prefix}scheme`, `Targets are spoken to by http or https, not by ${String(scheme)}`);
+    }
+  }
+  return lines;
+}

@@ -28,7 +28,17 @@ export function startAdmin(
     admin.server.listen(address.port, address.host, () => {
       const { port, address: host, family } = admin.server.address() as AddressInfo;
       const at = `${family === 'IPv6' ? `[${host}]` : host}:${port}`;
-      resolve({ at, admin, close: () => admin.close() });
+      resolve({ at, admin, close: () => closeSoon(admin) });
     });
   });
+}
+
+/** What a client of the Admin API gets to end its request when the process is stopped. */
+const PATIENCE_MS = 2_000;
+
+/** Answers what is under way; half a request must not keep the process from ending. */
+async function closeSoon(admin: AdminServer): Promise<void> {
+  const timer = setTimeout(() => admin.server.closeAllConnections(), PATIENCE_MS);
+  await admin.close();
+  clearTimeout(timer);
 }

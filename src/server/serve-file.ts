@@ -56,8 +56,7 @@ export async function serveFile(
   stopOnSignals(log, async () => {
     source.close();
     stopWatching();
-    await admin?.close();
-    await gateway.stop();
+    await Promise.all([admin?.close(), gateway.stop()]);
   });
 }
 

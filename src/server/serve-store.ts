@@ -80,8 +80,7 @@ export async function serveStore(
   process.on('SIGHUP', () => void gateway.telemetry?.reopen());
   stopOnSignals(log, async () => {
     stopWatching();
-    await admin.close();
-    await gateway.stop();
+    await Promise.all([admin.close(), gateway.stop()]);
     await store.close();
   });
 }

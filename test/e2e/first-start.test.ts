@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { startEcho } from '../support/echo-upstream.ts';
+import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http-call.ts';
 import { runSluice, SluiceProcess, temporaryFolder } from '../support/process.ts';
 
@@ -131,6 +133,24 @@ test('grows from one upstream with --admin', async (t) => {
   });
   assert.equal((await sluice.call('/tea')).status, 418);
   assert.equal((await sluice.call('/any')).status, 200);
+});
+
+test('half a request to the Admin API does not keep it from stopping', async (t) => {
+  const sluice = await SluiceProcess.start(t, { args: ['start', '--data', temporaryFolder(t)] });
+  const socket = net.connect(Number(new URL(sluice.adminOrigin).port), '127.0.0.1');
+  t.after(() => socket.destroy());
+  socket.on('error', () => {});
+  await new Promise((resolve) => socket.write('PUT /apisix/admin/routes/1 HT', resolve));
+  // An answer to somebody else shows that the half has arrived.
+  assert.equal(await statusWith(sluice, 'e2e-admin-key'), 200);
+  sluice.signal('SIGTERM');
+  await eventually('traffic is refused at once', () =>
+    sluice.call('/').then(
+      () => false,
+      () => true,
+    ),
+  );
+  assert.deepEqual(await sluice.exited, { code: 0, signal: null });
 });
 
 test('refuses what it can not do, with one line and status 1', async (t) => {

@@ -136,7 +136,8 @@ export class SocketTransport implements Transport {
   }
 
   end(): void {
-    this.#socket.end();
+    // A second end would make Node build an error that nobody looks at.
+    if (!this.#socket.writableEnded) this.#socket.end();
   }
 
   destroy(): void {

@@ -67,7 +67,11 @@ export class Exchange
   localPort = 0;
   #id = '';
   #started = 0;
-  #slots: Map<Slot<unknown>, unknown> | undefined;
+  // Two short lists instead of a Map: a Map that is cleared for every request makes each of its dead
+  // tables keep the next one alive, and the garbage collector pays for all of them.
+  readonly #slots: Slot<unknown>[] = [];
+  readonly #slotValues: unknown[] = [];
+  #slotCount = 0;
   ownVariables: Map<string, string> | undefined;
 
   // What the record will say.
@@ -154,12 +158,16 @@ export class Exchange
   }
 
   get<T>(slot: Slot<T>): T | undefined {
-    return this.#slots?.get(slot) as T | undefined;
+    for (let i = 0; i < this.#slotCount; i++) if (this.#slots[i] === slot) return this.#slotValues[i] as T;
+    return undefined;
   }
 
   set<T>(slot: Slot<T>, value: T): void {
-    this.#slots ??= new Map();
-    this.#slots.set(slot, value);
+    let at = 0;
+    while (at < this.#slotCount && this.#slots[at] !== slot) at++;
+    if (at === this.#slotCount) this.#slotCount++;
+    this.#slots[at] = slot;
+    this.#slotValues[at] = value;
   }
 
   variable(name: string): string | undefined {
@@ -414,8 +422,7 @@ export class Exchange
     this.forwarding.reset();
     this.responding.reset();
     this.ownVariables = undefined;
-    // Kept for the next request: making a Map costs more than all that is put into it.
-    if (this.#slots !== undefined && this.#slots.size > 0) this.#slots.clear();
+    while (this.#slotCount > 0) this.#slotValues[--this.#slotCount] = undefined;
   }
 
   #start(): void {

@@ -46,7 +46,7 @@ export class FieldEdits {
   }
 
   clear(): void {
-    if (this.#edits.length > 0) this.#edits = [];
+    this.#edits.length = 0;
   }
 
   set(name: string, value: string): void {

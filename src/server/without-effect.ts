@@ -39,9 +39,6 @@ export function withoutEffect(resources: Iterable<Written>): string[] {
     for (const [field, why] of Object.entries(UPSTREAM_FIELDS)) {
       if (upstream[field] !== undefined) say(prefix + field, why);
     }
-    if (isObject(upstream.tls) && upstream.tls.ca_certs !== undefined) {
-      say(`${prefix}tls.ca_certs`, 'the certificates of Node.js and NODE_EXTRA_CA_CERTS are what counts');
-    }
     const { scheme } = upstream;
     if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
       say(`${prefix}scheme`, `Targets are spoken to by http or https, not by ${String(scheme)}`);

@@ -5,7 +5,7 @@
 //   2. patterns with parameters and no `*`: at the leftmost difference, a literal beats a parameter;
 //   3. patterns that end in `*`: the one that has consumed more of the path before its `*`; among
 //      equals, at the leftmost difference, a literal beats a parameter;
-//   4. among entries of the same pattern, the higher priority, then the smaller id.
+//   4. among entries of the same pattern, the higher priority, then the greater id.
 //
 // Patterns of the first kind are in a map. All others share a radix tree, whose edges are literal texts
 // or one parameter. `/api/*`, `/api/v1/a*`, `/api/v1/b/:id` and `/api/:version/` make

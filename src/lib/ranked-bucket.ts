@@ -6,7 +6,7 @@ export interface Ranked<S> {
   accepts(subject: S): boolean;
 }
 
-/** Entries of one pattern, best first: higher priority, then the smaller id by code unit. */
+/** Entries of one pattern, best first: higher priority, then the greater id by code unit. */
 export class RankedBucket<S, E extends Ranked<S>> {
   /** The pattern of all entries, without the names of its parameters. */
   readonly shape: string;
@@ -45,7 +45,7 @@ export class RankedBucket<S, E extends Ranked<S>> {
       const middle = (low + high) >>> 1;
       const other = this.entries[middle];
       const isBefore =
-        other.priority !== entry.priority ? other.priority > entry.priority : other.id < entry.id;
+        other.priority !== entry.priority ? other.priority > entry.priority : other.id > entry.id;
       if (isBefore) low = middle + 1;
       else high = middle;
     }

@@ -126,7 +126,10 @@ function rankAll(entries: Iterable<Entry>, host: string, path: string): Entry[] 
   }
   ranks.sort((a, b) => {
     const index = a.keys.findIndex((key, position) => key !== b.keys[position]);
-    return index < 0 ? 0 : a.keys[index] < b.keys[index] ? -1 : 1;
+    if (index < 0) return 0;
+    // The last key is the id, of which the greater comes first.
+    const smaller = a.keys[index] < b.keys[index];
+    return smaller === index < a.keys.length - 1 ? -1 : 1;
   });
   return [...new Set(ranks.map(({ entry }) => entry))];
 }

@@ -3,7 +3,7 @@
 //   1. host: the exact name; then wildcards, the longest suffix first; then entries of any host;
 //   2. path: exact; then parameters; then prefixes, the longest first (src/lib/path-tree.ts);
 //   3. the higher priority;
-//   4. the smaller id, by code unit.
+//   4. the greater id, by code unit: of the ids that the Admin API gives out, the newer one.
 //
 // An entry that doesn't accept the request makes way for the next one; so does a whole class of hosts.
 // `*.bar.com` stands for `foo.bar.com` and `a.foo.bar.com`, not for `bar.com`.

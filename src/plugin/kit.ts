@@ -1,3 +1,4 @@
+import type { BindingPlace } from '../model/binding.ts';
 import type { Value } from '../model/resource.ts';
 import type { CredentialIndex } from './consumer.ts';
 import type { UpstreamHandle } from './exchange.ts';
@@ -18,10 +19,7 @@ export interface Logger {
 }
 
 /** Where a Binding was configured. */
-export interface Place {
-  readonly kind: 'routes' | 'services' | 'plugin_configs' | 'consumers' | 'consumer_groups' | 'global_rules';
-  readonly id: string;
-}
+export type Place = BindingPlace;
 
 /** Everything a Plugin may use besides its config and the Exchange. With nothing else, it can be evaluated without side effects. */
 export interface Kit {

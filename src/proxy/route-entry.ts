@@ -1,5 +1,5 @@
-import { maskOf, methodMask } from '../lib/method-mask.ts';
 import { captures } from '../lib/path-pattern.ts';
+import { maskOf, methodMask } from '../model/method-mask.ts';
 import type { Resource, Value } from '../model/resource.ts';
 import type { CompiledRoute, Timeouts } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';

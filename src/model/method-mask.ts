@@ -1,18 +1,6 @@
 // HTTP methods as bits, so that a Route's list of them is one number.
 
-/** The methods that a Route may name, as APISIX has them. */
-export const METHODS = [
-  'GET',
-  'POST',
-  'PUT',
-  'DELETE',
-  'PATCH',
-  'HEAD',
-  'OPTIONS',
-  'CONNECT',
-  'TRACE',
-  'PURGE',
-] as const;
+import { METHODS } from './method.ts';
 
 const BYTES = METHODS.map((method) => Buffer.from(method, 'latin1'));
 

@@ -357,6 +357,7 @@ test('runs the log phase once for every end, also of refused and abandoned reque
 test('keeps an Exchange apart while its handlers are out, even when its client has left', async (t) => {
   // Two promises in a row: the first must not free the Exchange for the second.
   const seen: string[] = [];
+  let begun = 0;
   const slow = async (exchange: { request: { header(name: string): string | undefined } }) => {
     const before = exchange.request.header('x-id');
     await pause(20);
@@ -366,7 +367,14 @@ test('keeps an Exchange apart while its handlers are out, even when its client h
   };
   const { gateway, upstream } = await setUp(
     t,
-    { rewrite: slow, access: slow, responseBody: slow },
+    {
+      rewrite: (exchange) => {
+        begun++;
+        return slow(exchange);
+      },
+      access: slow,
+      responseBody: slow,
+    },
     {
       onRequest: ({ fields }) => {
         const id = fields.get('x-id')!;
@@ -379,6 +387,9 @@ test('keeps an Exchange apart while its handlers are out, even when its client h
   for (let round = 0; round < 12; round++) {
     const leaving = await Promise.all(Array.from({ length: 6 }, () => RawClient.connect(gateway.port)));
     for (const [i, client] of leaving.entries()) client.write(get('/', `X-Id: leaves-${round}-${i}`));
+    // A client that leaves before its request was read leaves no record.
+    const expected = round * 12 + leaving.length;
+    await until(`${expected} requests to begin`, () => begun >= expected);
     await pause(3 + round * 4);
     for (const client of leaving) client.reset();
     const staying = await Promise.all(Array.from({ length: 6 }, () => RawClient.connect(gateway.port)));

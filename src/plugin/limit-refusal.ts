@@ -1,6 +1,23 @@
+import { Type } from '../lib/schema.ts';
 import { type Reply, reply } from './reply.ts';
 
-/** How a limit answers a request that is too many: APISIX's `rejected_code` and `rejected_msg`. */
+/** The fields of a limit's config that say how it answers a request too many, as in APISIX. */
+export const refusalFields = {
+  rejected_code: Type.Integer({
+    minimum: 200,
+    maximum: 599,
+    default: 503,
+    description: 'Status of the answer to a request too many. 429 is what clients expect.',
+  }),
+  rejected_msg: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'Sent as `{"error_msg": …}` to a request too many, instead of an error page.',
+    }),
+  ),
+};
+
+/** What `refusalFields` say once defaults are filled in. */
 export interface LimitRefusal {
   readonly rejected_code: number;
   readonly rejected_msg?: string;

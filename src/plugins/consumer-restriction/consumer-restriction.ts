@@ -1,4 +1,5 @@
 import { Type } from '../../lib/schema.ts';
+import { METHODS } from '../../model/method.ts';
 import { definePlugin } from '../../plugin/define-plugin.ts';
 import type { AccessExchange } from '../../plugin/exchange.ts';
 import { reply } from '../../plugin/reply.ts';
@@ -10,19 +11,6 @@ const VALUES = {
   service_id: (exchange: AccessExchange) => exchange.serviceId,
   route_id: (exchange: AccessExchange) => exchange.routeId,
 } as const;
-
-const METHODS = [
-  'GET',
-  'POST',
-  'PUT',
-  'DELETE',
-  'PATCH',
-  'HEAD',
-  'OPTIONS',
-  'CONNECT',
-  'TRACE',
-  'PURGE',
-] as const;
 
 export const consumerRestriction = definePlugin({
   name: 'consumer-restriction',

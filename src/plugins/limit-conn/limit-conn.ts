@@ -4,7 +4,7 @@ import { type AccessExchange, slot } from '../../plugin/exchange.ts';
 import type { Kit } from '../../plugin/kit.ts';
 import { compileCombination, compileLimitKey } from '../../plugin/limit-key.ts';
 import { compileLimitNumber, type LimitNumber } from '../../plugin/limit-number.ts';
-import { refuse } from '../../plugin/limit-refusal.ts';
+import { refusalFields, refuse } from '../../plugin/limit-refusal.ts';
 import { policyProblem, redisPolicies } from '../../plugin/redis-policy.ts';
 import { type Reply, reply } from '../../plugin/reply.ts';
 
@@ -61,18 +61,7 @@ const config = Type.Object(
       default: 3600,
       description: 'Seconds after which Redis forgets a key.',
     }),
-    rejected_code: Type.Integer({
-      minimum: 200,
-      maximum: 599,
-      default: 503,
-      description: 'Status of the answer to a request too many. 429 is what clients expect.',
-    }),
-    rejected_msg: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description: 'Sent as `{"error_msg": …}` to a request too many, instead of an error page.',
-      }),
-    ),
+    ...refusalFields,
     allow_degradation: Type.Boolean({
       default: false,
       description: 'Let requests pass when the limit itself fails, instead of answering 500.',

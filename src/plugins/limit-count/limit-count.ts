@@ -4,7 +4,7 @@ import { type AccessExchange, slot } from '../../plugin/exchange.ts';
 import type { Kit } from '../../plugin/kit.ts';
 import { compileCombination, compileLimitKey } from '../../plugin/limit-key.ts';
 import { compileLimitNumber, type LimitNumber } from '../../plugin/limit-number.ts';
-import { refuse } from '../../plugin/limit-refusal.ts';
+import { refusalFields, refuse } from '../../plugin/limit-refusal.ts';
 import type { LimitVerdict } from '../../plugin/limits.ts';
 import { policyProblem, redisPoliciesWithSentinel } from '../../plugin/redis-policy.ts';
 import { type Reply, reply } from '../../plugin/reply.ts';
@@ -59,18 +59,7 @@ const config = Type.Object(
       description:
         'What `key` is: the name of a variable, a text with variables such as `$remote_addr $consumer_name`, or one key for everyone.',
     }),
-    rejected_code: Type.Integer({
-      minimum: 200,
-      maximum: 599,
-      default: 503,
-      description: 'Status of the answer to a request too many. 429 is what clients expect.',
-    }),
-    rejected_msg: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description: 'Sent as `{"error_msg": …}` to a request too many, instead of an error page.',
-      }),
-    ),
+    ...refusalFields,
     policy: Type.Enum(['local', 'redis', 'redis-cluster', 'redis-sentinel'], {
       default: 'local',
       description: 'Where the counters are kept. The Redis policies are not yet available.',

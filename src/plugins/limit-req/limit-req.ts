@@ -1,7 +1,7 @@
 import { Type } from '../../lib/schema.ts';
 import { definePlugin } from '../../plugin/define-plugin.ts';
 import { compileLimitKey } from '../../plugin/limit-key.ts';
-import { refuse } from '../../plugin/limit-refusal.ts';
+import { refusalFields, refuse } from '../../plugin/limit-refusal.ts';
 import type { LimitVerdict } from '../../plugin/limits.ts';
 import { policyProblem, redisPolicies } from '../../plugin/redis-policy.ts';
 import { type Reply, reply } from '../../plugin/reply.ts';
@@ -32,18 +32,7 @@ export const limitReq = definePlugin({
         default: 'local',
         description: 'Where the counters are kept. The Redis policies are not yet available.',
       }),
-      rejected_code: Type.Integer({
-        minimum: 200,
-        maximum: 599,
-        default: 503,
-        description: 'Status of the answer to a request too many. 429 is what clients expect.',
-      }),
-      rejected_msg: Type.Optional(
-        Type.String({
-          minLength: 1,
-          description: 'Sent as `{"error_msg": …}` to a request too many, instead of an error page.',
-        }),
-      ),
+      ...refusalFields,
       nodelay: Type.Boolean({
         default: false,
         description: 'Let requests within the burst through at once instead of delaying them.',

@@ -41,7 +41,16 @@ describe('a write', () => {
   test('goes with those that wait beside it, none lost and each in its turn', async () => {
     await using running = await runAdmin();
     await running.ask('PUT', '/apisix/admin/routes/1', route);
-    running.store.gate = new Promise((resolve) => setTimeout(resolve, 50));
+    // The Store is busy until all forty have arrived.
+    running.store.gate = new Promise((resolve) => {
+      let arrived = 0;
+      running.admin.server.on('request', (request) =>
+        request.on('end', () => {
+          arrived++;
+          if (arrived === 40) setImmediate(resolve);
+        }),
+      );
+    });
     const answers = await Promise.all(
       Array.from({ length: 40 }, (_, index) =>
         running.ask('PATCH', '/apisix/admin/routes/1', { labels: { [`l${index}`]: 'x' } }),

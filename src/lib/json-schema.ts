@@ -22,6 +22,8 @@ import {
 export interface SchemaError {
   readonly message: string;
   readonly path: readonly (string | number)[];
+  /** What would be right, for people. */
+  readonly hint?: string | undefined;
 }
 
 /** Says why `value` does not match `schema`, or undefined when it does. Nothing is changed. */

@@ -65,8 +65,11 @@ function luaNumber(value: number): string {
 
 export function enumCheck({ enum: values }: SchemaObject): Check | undefined {
   if (!Array.isArray(values)) return undefined;
+  const hint = `one of ${values.map((one) => JSON.stringify(one)).join(', ')}`;
   return (value) =>
-    values.some((one) => deepEqual(one, value)) ? undefined : failure('matches none of the enum values');
+    values.some((one) => deepEqual(one, value))
+      ? undefined
+      : failure('matches none of the enum values', hint);
 }
 
 /** `format` (an unknown one asserts nothing) and `const`. */

@@ -4,13 +4,26 @@
 export interface Failure {
   message: string;
   path: (string | number)[];
+  /** What would be right, for people; `message` keeps the words that APISIX's clients know. */
+  readonly hint?: string;
 }
 /** A compiled schema, or a part of one. */
 export type Check = (value: unknown) => Failure | undefined;
 export type SchemaObject = Readonly<Record<string, unknown>>;
 
-export function failure(message: string): Failure {
-  return { message, path: [] };
+export function failure(message: string, hint?: string): Failure {
+  return hint === undefined ? { message, path: [] } : { message, path: [], hint };
+}
+
+/** The message with what would be right. */
+export function withHint({
+  message,
+  hint,
+}: {
+  readonly message: string;
+  readonly hint?: string | undefined;
+}): string {
+  return hint === undefined ? message : `${message}, use ${hint}`;
 }
 
 /** Puts a failure inside one place further out. */

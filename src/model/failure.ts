@@ -5,6 +5,8 @@ export interface Failure {
   readonly body: Readonly<Record<string, unknown>>;
   readonly message: string;
   readonly path: readonly (string | number)[];
+  /** What would be right, where a person reads it: a file's errors have it, the Admin API's don't. */
+  readonly hint?: string | undefined;
 }
 
 /** A refusal with APISIX's usual body. `message` must hold no secret. */

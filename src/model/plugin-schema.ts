@@ -97,7 +97,7 @@ export class PluginSchemas {
       const failed = this.#checkOne(name, config, role, context);
       if (failed === undefined) continue;
       const prefix = role === 'bindings' ? '' : 'invalid plugins configuration: ';
-      return refuse(prefix + failed.message, ['plugins', name, ...failed.path]);
+      return { ...refuse(prefix + failed.message, ['plugins', name, ...failed.path]), hint: failed.hint };
     }
     if (role !== 'credential') return undefined;
     const other = Object.keys(plugins).find((name) => !this.isCredential(name, role));
@@ -117,7 +117,8 @@ export class PluginSchemas {
     }
     const prefix = `failed to check the configuration of plugin ${name} err: `;
     const invalid = validate(schema, config);
-    if (invalid !== undefined) return refuse(prefix + invalid.message, invalid.path);
+    if (invalid !== undefined)
+      return { ...refuse(prefix + invalid.message, invalid.path), hint: invalid.hint };
     if (!this.isCredential(name, role)) {
       const wrong = entry.definition.check?.(withDefaults(schema, config) as never);
       if (wrong !== undefined) return refuse(prefix + wrong);

@@ -29,7 +29,8 @@ export function checkResource(
   const own = schemaOf(kind, id, schema, environment.plugins);
   if (typeof own === 'string') return refuse(own);
   const invalid = validate(own, value);
-  if (invalid !== undefined) return refuse(`invalid configuration: ${invalid.message}`, invalid.path);
+  if (invalid !== undefined)
+    return { ...refuse(`invalid configuration: ${invalid.message}`, invalid.path), hint: invalid.hint };
   const wrong = check?.(withDefaults(schema, value), environment);
   if (wrong !== undefined) return refuse(wrong);
 

@@ -3,6 +3,7 @@
 import { IpSet } from '../lib/ip-range.ts';
 import { validate, withDefaults } from '../lib/json-schema.ts';
 import { type Schema, type Static, Type } from '../lib/schema.ts';
+import { withHint } from '../lib/schema-check.ts';
 
 /** An address to listen on. A `host` is a name or an IP address, an IPv6 one without brackets. */
 export interface Address {
@@ -255,7 +256,7 @@ export function checkSettings(
   const errors: SettingsError[] = [];
   for (const [name, value] of Object.entries(written)) {
     const wrong = validate(settings, { [name]: value });
-    if (wrong !== undefined) errors.push({ path: wrong.path, message: wrong.message });
+    if (wrong !== undefined) errors.push({ path: wrong.path, message: withHint(wrong) });
   }
   if (errors.length > 0) return { errors };
   const complete = withDefaults(settings, written);

@@ -1,3 +1,4 @@
+import { withHint } from '../lib/schema-check.ts';
 import type { Kind, Resource } from './resource.ts';
 import { type CheckEnvironment, checkResource } from './resource-check.ts';
 import { identitiesOf, resourceKey, usernameOf } from './resource-index.ts';
@@ -49,7 +50,7 @@ export function checkWhole(
       ...(withReferences && { lookup }),
     });
     if (failed !== undefined) {
-      report(failed.message, failed.path);
+      report(withHint(failed), failed.path);
       continue;
     }
     if (kind === 'credentials' && lookup('consumers', usernameOf(resource)) === undefined)

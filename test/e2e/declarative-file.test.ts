@@ -97,6 +97,17 @@ test('a bad file is refused at start with file, line, path and reason, and statu
   }
 });
 
+test('check names the words that would do where a wrong one stands', async (t) => {
+  const file = path.join(temporaryFolder(t), 'sluice.yaml');
+  writeFileSync(
+    file,
+    'routes:\n  - id: orders\n    uri: /orders\n    upstream:\n      type: round_robin\n      nodes: { "127.0.0.1:8080": 1 }\n',
+  );
+  const { code, stderr } = await runSluice(t, ['check', file]);
+  assert.equal(code, 1);
+  assert.match(stderr, /sluice\.yaml:5:7: routes\[0\]\.upstream\.type: .*use one of "roundrobin", "chash"/);
+});
+
 test('check says that a good file is fine and starts nothing', async (t) => {
   const file = path.join(temporaryFolder(t), 'good.yaml');
   writeFileSync(file, answering('one'));

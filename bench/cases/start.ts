@@ -1,8 +1,9 @@
 import { mkdtempSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../../test/support/free-port.ts';
 import { HttpSocket } from '../clients/http-socket.ts';
-import { type Bench, freePort } from '../harness/bench.ts';
+import type { Bench } from '../harness/bench.ts';
 import type { FigureCase } from '../harness/bench-case.ts';
 import { fileOfRoutes, pathOf } from '../harness/many-routes.ts';
 import { maximum, median } from '../harness/median.ts';

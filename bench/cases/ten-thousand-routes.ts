@@ -1,4 +1,5 @@
-import { type Bench, freePort } from '../harness/bench.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import type { Bench } from '../harness/bench.ts';
 import type { LoadCase } from '../harness/bench-case.ts';
 import { fileOfRoutes, pathOf, randomPaths } from '../harness/many-routes.ts';
 import { spawnSluice, startSluice } from '../harness/sluice.ts';

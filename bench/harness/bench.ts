@@ -1,10 +1,10 @@
 // What a case needs to measure something: the parts that are running, places, ports, and cores.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../../test/support/free-port.ts';
 import { ensureCommand } from '../../tools/ensure-command.ts';
 import { HttpSocket } from '../clients/http-socket.ts';
 import { type Child, Children } from './children.ts';
@@ -131,18 +131,6 @@ function fillIn(template: string, values: Readonly<Record<string, string | numbe
   return template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
     if (!Object.hasOwn(values, name)) throw new Error(`nothing to fill in for {{${name}}}`);
     return String(values[name]);
-  });
-}
-
-/** A loopback port that nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ host: '127.0.0.1', port: 0 }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
   });
 }
 

@@ -3,8 +3,9 @@
 import { mkdtempSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../../test/support/free-port.ts';
 import { type HttpAnswer, HttpSocket } from '../clients/http-socket.ts';
-import { type Bench, freePort } from './bench.ts';
+import type { Bench } from './bench.ts';
 import type { RunningGateway } from './running-gateway.ts';
 import { spawnSluice } from './sluice.ts';
 

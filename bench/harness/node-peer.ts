@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { type Bench, freePort } from './bench.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import type { Bench } from './bench.ts';
 import type { RunningGateway } from './running-gateway.ts';
 
 /** Starts a proxy of bench/peers/ with the Node that runs Sluice. */

@@ -1,7 +1,8 @@
 // Sluice as its users start it: the built package, one worker, a process of its own.
 
 import path from 'node:path';
-import { type Bench, freePort } from './bench.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import type { Bench } from './bench.ts';
 import type { Child } from './children.ts';
 import type { RunningGateway } from './running-gateway.ts';
 

@@ -1,7 +1,7 @@
 // Upstreams that refuse, stall, lie or die: what the client gets and what the record says.
 import assert from 'node:assert/strict';
-import net from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { freePort } from '../support/free-port.ts';
 import { Gateway, type GatewayOptions, route } from '../support/gateway.ts';
 import { OK, RawClient, type RawSocket, RawUpstream, type UpstreamScript, until } from '../support/raw.ts';
 
@@ -25,17 +25,8 @@ async function open(
   return { gateway, client };
 }
 
-/** A port on which nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 test('answers 502 when nobody listens, and asks the next Target first', async (t) => {
-  const dead = await closedPort();
+  const dead = await freePort();
   const alive = await start(t);
   const { gateway, client } = await open(t, {
     routes: [route('dead', dead), route('both', [dead, alive.port])],
@@ -56,7 +47,7 @@ test('answers 502 when nobody listens, and asks the next Target first', async (t
 
 test('sends a POST to the next Target when the first could not be reached, body and all', async (t) => {
   const alive = await start(t);
-  const { client } = await open(t, { routes: [route('all', [await closedPort(), alive.port])] });
+  const { client } = await open(t, { routes: [route('all', [await freePort(), alive.port])] });
   client.write(post('hello').slice(0, -2));
   await new Promise((resolve) => setTimeout(resolve, 20));
   client.write('lo');

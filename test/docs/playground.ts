@@ -4,10 +4,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createEcho } from '../../examples/echo/echo.ts';
+import { freePort } from '../support/free-port.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 const ECHOES = [8080, 8081, 8082];
@@ -35,14 +36,7 @@ export class Playground {
       playground.#echoes.push(echo);
       playground.#ports.set(port, await listening(echo));
     }
-    const probes = await Promise.all(
-      FREE.map(async (port) => {
-        const probe = createServer();
-        playground.#ports.set(port, await listening(probe));
-        return probe;
-      }),
-    );
-    await Promise.all(probes.map((probe) => closed(probe)));
+    for (const port of FREE) playground.#ports.set(port, await freePort());
     // `sluice` in a page is this checkout's.
     const program = [process.execPath, path.join(root, 'src/main.ts')].map((word) => `'${word}'`).join(' ');
     const bin = path.join(playground.folder, '.bin');

@@ -21,6 +21,14 @@ export interface SettingsShape {
   readonly listeners?: readonly {
     /** Where traffic is accepted: `host:port`, an IPv6 address in brackets. */
     readonly address: string;
+    /** `http` (the default) for Routes; `tcp` and `udp` for stream routes. */
+    readonly protocol?: 'http' | 'tcp' | 'udp';
+    /** Whether clients speak TLS; certificates come from the SSLs. */
+    readonly tls?: boolean;
+    /** Whether HTTP/2 is accepted besides HTTP/1.1. With `tls` it is unless this is false; without, only from clients that begin with it. */
+    readonly http2?: boolean;
+    /** Whether each connection begins with a PROXY protocol header, v1 or v2. Only `trusted_addresses` may connect then. */
+    readonly proxy_protocol?: boolean;
   }[];
   /** The Admin API. */
   readonly admin?: {

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { parseAddress, type Settings } from '../model/settings.ts';
+import { parseAddress } from '../model/listen-address.ts';
+import type { Settings } from '../model/settings.ts';
 import { StderrLogger } from '../server/logger.ts';
 import type { Command, CommandOptions } from './command.ts';
 import { UsageError } from './usage-error.ts';
@@ -9,7 +10,8 @@ type Options = CommandOptions;
 
 export const start: Command = {
   name: 'start',
-  usage: 'sluice start [UPSTREAM] [--config FILE] [--data DIR] [--workers N] [--listen ADDRESS] [--admin]',
+  usage:
+    'sluice start [UPSTREAM] [--config FILE | --settings FILE] [--data DIR] [--workers N] [--listen ADDRESS] [--admin]',
   summary: 'Starts the gateway.',
   details: `With nothing else it serves what the Admin API is told, kept in --data (default ./.sluice).
 With UPSTREAM (http://host:port or https://host) everything goes there; add --admin to grow from it.
@@ -21,6 +23,11 @@ unless the file asks for one.`,
       short: 'c',
       value: 'FILE',
       description: 'declarative file: .yaml, .json, .ts or .js',
+    },
+    settings: {
+      type: 'string',
+      value: 'FILE',
+      description: 'listeners and limits from a file, resources from the Admin API',
     },
     data: {
       type: 'string',
@@ -69,14 +76,16 @@ unless the file asks for one.`,
     if (upstream !== undefined && options.config !== undefined) {
       throw new UsageError('UPSTREAM and --config exclude each other; name the Upstream in the file');
     }
+    if (options.settings !== undefined && options.config !== undefined) {
+      throw new UsageError('--settings and --config exclude each other; --config reads settings, too');
+    }
     const log = new StderrLogger();
     const adjust = (settings: Settings) => adjusted(settings, options);
     if (options.config !== undefined) {
       const { serveFile } = await import('../server/serve-file.ts');
       return serveFile(String(options.config), adjust, version, log);
     }
-    const { defaultSettings } = await import('../model/settings.ts');
-    const settings = adjust(defaultSettings());
+    const settings = adjust(await baseSettings(options));
     if (upstream !== undefined && options.admin !== true && options.data === undefined) {
       const { serveUpstream } = await import('../server/serve-upstream.ts');
       return serveUpstream(upstream, settings, version, log);
@@ -85,6 +94,15 @@ unless the file asks for one.`,
     return serveStore(String(options.data ?? settings.data_dir), upstream, settings, version, log);
   },
 };
+
+async function baseSettings({ settings: file }: Options): Promise<Settings> {
+  if (file !== undefined) {
+    const { loadSettings } = await import('../server/settings-file.ts');
+    return loadSettings(String(file));
+  }
+  const { defaultSettings } = await import('../model/settings.ts');
+  return defaultSettings();
+}
 
 /** What the command line says wins over what is configured. */
 function adjusted(settings: Settings, options: Options): Settings {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isObject } from '../lib/json.ts';
-import { checkSettings, defaultSettings, parseAddress, settings } from './settings.ts';
+import { parseAddress } from './listen-address.ts';
+import { checkSettings, defaultSettings, settings } from './settings.ts';
 
 /** The paths of errors, as they are written. */
 function errorPaths(written: Record<string, unknown>): string[] {

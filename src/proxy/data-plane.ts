@@ -3,8 +3,9 @@
 import type net from 'node:net';
 import { ClientConnection } from '../http/client-connection.ts';
 import type { ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
-import { type ListenOptions, listen } from '../http/socket-transport.ts';
+import { listen } from '../http/socket-transport.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';
+import type { Listener } from '../model/listener.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { Decider } from './decider.ts';
 import { Exchange } from './exchange.ts';
@@ -54,9 +55,9 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   }
 
   /** Accepts traffic on an address; resolves when it does. */
-  listen(options: ListenOptions): Promise<net.Server> {
+  listen({ host, port }: Listener, reusePort = false): Promise<net.Server> {
     return new Promise((resolve, reject) => {
-      const server = listen(options, (makeTransport) => {
+      const server = listen({ host, port, reusePort }, (makeTransport) => {
         this.acceptedConnections++;
         this.#connections.add(new ClientConnection(this, makeTransport));
       });

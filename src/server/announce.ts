@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { styleText } from 'node:util';
-import { parseAddress, type Settings } from '../model/settings.ts';
+import { parseAddress } from '../model/listen-address.ts';
+import type { Settings } from '../model/settings.ts';
 import type { Gateway } from './gateway.ts';
 
 /** Says in a few lines where things are and what to do next. */

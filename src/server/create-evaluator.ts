@@ -1,8 +1,9 @@
 import { BalancerState } from '../balancers/balancer-state.ts';
 import { IpSet } from '../lib/ip-range.ts';
 import { withDefaults } from '../lib/json-schema.ts';
+import { parseAddress } from '../model/listen-address.ts';
 import type { Value } from '../model/resource.ts';
-import { parseAddress, type Settings } from '../model/settings.ts';
+import type { Settings } from '../model/settings.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import { Evaluator } from '../proxy/evaluator.ts';

@@ -4,7 +4,9 @@
 import { availableParallelism } from 'node:os';
 import type { Change } from '../model/change.ts';
 import { Configuration } from '../model/configuration.ts';
-import { parseAddress, type Settings } from '../model/settings.ts';
+import { parseAddress } from '../model/listen-address.ts';
+import { resolveListener } from '../model/listener.ts';
+import type { Settings } from '../model/settings.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { EvaluateOptions, Evaluator } from '../proxy/evaluator.ts';
@@ -68,7 +70,7 @@ export class Gateway {
         return ring;
       },
       start: {
-        listeners: settings.listeners.map(({ address }) => parseAddress(address)),
+        listeners: settings.listeners.map(resolveListener),
         client: {
           headerTimeout: client.header_timeout,
           bodyTimeout: client.body_timeout,

@@ -1,6 +1,7 @@
 // What the supervisor and its workers tell each other.
 
 import type { Change } from '../model/change.ts';
+import type { Listener } from '../model/listener.ts';
 import type { Resource, Revision } from '../model/resource.ts';
 import type { SharedStateBuffers } from '../state/memory/shared-state.ts';
 import type { PluginFile } from './plugin-files.ts';
@@ -11,7 +12,7 @@ export interface WorkerStart {
   readonly incarnation: number;
   readonly state: SharedStateBuffers;
   readonly ring: SharedArrayBuffer | undefined;
-  readonly listeners: readonly { readonly host: string; readonly port: number }[];
+  readonly listeners: readonly Listener[];
   /** Several workers share the listeners' ports. */
   readonly reusePort: boolean;
   readonly client: ClientSettings;

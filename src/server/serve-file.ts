@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { deepEqual } from '../lib/json.ts';
 import { ConfigError } from '../model/errors.ts';
-import { parseAddress, type Settings } from '../model/settings.ts';
+import { parseAddress } from '../model/listen-address.ts';
+import type { Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { formatError } from '../stores/file/file-error.ts';
 import { FileSource } from '../stores/file/file-source.ts';

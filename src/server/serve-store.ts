@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { explainEndpoint } from '../admin/explain-endpoint.ts';
-import { parseAddress, type Settings } from '../model/settings.ts';
+import { parseAddress } from '../model/listen-address.ts';
+import type { Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { SqliteStore } from '../stores/sqlite/sqlite-store.ts';
 import { startAdmin } from './admin-listener.ts';

@@ -116,8 +116,8 @@ async function run(): Promise<void> {
   setInterval(showFigures, 1000).unref();
 
   const servers = [];
-  for (const address of start.listeners) {
-    servers.push(await dataPlane.listen({ ...address, reusePort: start.reusePort }));
+  for (const listener of start.listeners) {
+    servers.push(await dataPlane.listen(listener, start.reusePort));
   }
   tell({
     type: 'ready',

@@ -3,6 +3,7 @@
 import { createServer } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { Change } from '../model/change.ts';
+import type { Listener } from '../model/listener.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { SharedState, SharedStateBuffers } from '../state/memory/shared-state.ts';
@@ -44,7 +45,7 @@ export class Workers {
   readonly #running = new Map<number, Running>();
   readonly #waiting = new Set<{ revision: number; resolve: () => void }>();
   #ports: readonly number[] = [];
-  #listeners: readonly { readonly host: string; readonly port: number }[] = [];
+  #listeners: readonly Listener[] = [];
   #pluginFiles: readonly PluginFile[];
   #stopping = false;
   restarts = 0;
@@ -207,10 +208,7 @@ export class Workers {
  * Binds once without sharing, because a shared port would silently be split with whoever has it;
  * gives port 0 its number.
  */
-function assertFree(listener: {
-  readonly host: string;
-  readonly port: number;
-}): Promise<{ host: string; port: number }> {
+function assertFree(listener: Listener): Promise<Listener> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', (error: NodeJS.ErrnoException) =>
@@ -222,10 +220,10 @@ function assertFree(listener: {
         ),
       ),
     );
-    probe.listen(listener, () => {
+    probe.listen({ host: listener.host, port: listener.port }, () => {
       const address = probe.address();
       const port = typeof address === 'object' && address !== null ? address.port : listener.port;
-      probe.close(() => resolve({ host: listener.host, port }));
+      probe.close(() => resolve({ ...listener, port }));
     });
   });
 }

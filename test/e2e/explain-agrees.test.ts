@@ -16,6 +16,7 @@ import { deadlinesOf } from '../../src/lib/deadlines.ts';
 import { IpSet } from '../../src/lib/ip-range.ts';
 import { withDefaults } from '../../src/lib/json-schema.ts';
 import type { WrittenResource } from '../../src/model/configuration.ts';
+import { resolveListener } from '../../src/model/listener.ts';
 import type { Kind, Value } from '../../src/model/resource.ts';
 import { defaultSettings, type Settings } from '../../src/model/settings.ts';
 import { plugins } from '../../src/plugins/index.ts';
@@ -353,7 +354,7 @@ async function withGateway(
     log,
     maxCollectedBytes: defaults.max_collected_bytes,
   });
-  const server = await dataPlane.listen({ host: '127.0.0.1', port: 0 });
+  const server = await dataPlane.listen(resolveListener({ address: '127.0.0.1:0' }));
   const { port } = server.address() as net.AddressInfo;
   const settings: Settings = {
     ...defaults,

@@ -4,6 +4,7 @@ import tls from 'node:tls';
 import type { ClientLimits } from '../../src/http/server-exchange.ts';
 import { type Deadlines, deadlinesOf } from '../../src/lib/deadlines.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../../src/model/exchange-end.ts';
+import { resolveListener } from '../../src/model/listener.ts';
 import type { Kind, Value } from '../../src/model/resource.ts';
 import { Snapshot } from '../../src/model/snapshot.ts';
 import { definePlugin, type Handlers, type Plugin } from '../../src/plugin/define-plugin.ts';
@@ -147,7 +148,7 @@ export class Gateway {
   ): Promise<Gateway> {
     const gateway = new Gateway(options);
     test.after(() => gateway.close());
-    gateway.#server = await gateway.dataPlane.listen({ host: '127.0.0.1', port: 0 });
+    gateway.#server = await gateway.dataPlane.listen(resolveListener({ address: '127.0.0.1:0' }));
     return gateway;
   }
 

@@ -2,6 +2,7 @@
 // phase, so that reading `consumer` before it can be known, or `response` before there is one,
 // does not compile. All views of one Exchange are the same object.
 
+import type { BodyFilter } from './body-filter.ts';
 import type { Consumer, CredentialMatch } from './consumer.ts';
 
 /** The request as the client sent it, with the edits made so far. Valid until the Exchange ends. */
@@ -103,6 +104,8 @@ export interface RewriteExchange extends Base {
 export interface AccessExchange extends Base {
   readonly upstream: UpstreamRequestView;
   readonly consumer: Consumer | undefined;
+  /** Where this Exchange will go: the Upstream that a Plugin chose, else the Route's. */
+  readonly destination: UpstreamHandle | undefined;
   /** Sends this Exchange to another Upstream than the Route's; from `kit.upstream`. */
   useUpstream(upstream: UpstreamHandle): void;
 }
@@ -115,6 +118,11 @@ export interface ResponseExchange extends Base {
   readonly response: ResponseView & {
     /** Sends these bytes instead of the body; the framing follows. */
     replaceBody(body: string | Uint8Array): void;
+    /**
+     * Lets the body pass through a filter, after those added before. The framing follows; trailers
+     * are dropped. A response without a body (HEAD, 204, 304) only aborts the filter.
+     */
+    filterBody(filter: BodyFilter): void;
   };
 }
 

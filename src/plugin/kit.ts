@@ -3,6 +3,7 @@ import type { Value } from '../model/resource.ts';
 import type { CredentialIndex } from './consumer.ts';
 import type { UpstreamHandle } from './exchange.ts';
 import type { Limits } from './limits.ts';
+import type { OwnRequest, OwnResponse } from './own-request.ts';
 import type { Template, Variable } from './variable.ts';
 
 /** Time. `now` is the wall clock, `monotonic` never goes back; both in milliseconds. */
@@ -39,6 +40,11 @@ export interface Kit {
   metadata(): Value | undefined;
   /** An Upstream by id or as written inline, for Plugins that choose one. Throws ConfigError when there is none. */
   upstream(upstream: string | Value): UpstreamHandle;
+  /**
+   * Sends a request of the gateway's own to an Upstream, past all Plugins. Rejects with an Error when
+   * the Upstream gave no whole answer; without sockets, as in `explain`, always.
+   */
+  send(request: OwnRequest): Promise<OwnResponse>;
   /** Compiles a variable's name once. */
   variable(name: string): Variable;
   /** Compiles a text with `$name` or `${name}` once. */

@@ -12,6 +12,7 @@ import type { Value } from '../model/resource.ts';
 import type { Consumer, CredentialMatch } from './consumer.ts';
 import type { Handlers, Plugin } from './define-plugin.ts';
 import type { Reply } from './reply.ts';
+import { filterBody } from './testing/filter-body.ts';
 import { holdGlobals, type RunRecord, runAllowing, runForbidding } from './testing/forbidden-globals.ts';
 import type { HeadersInput } from './testing/header-list.ts';
 import type { LogLine } from './testing/log-line.ts';
@@ -222,6 +223,7 @@ async function runPhases(
     const returned: unknown = handlers.responseHeaders?.(exchange);
     if (returned instanceof Promise) throw new Error('responseHeaders must be synchronous');
     if (needsBody === 'response' || needsBody === 'both') await handlers.responseBody?.(exchange);
+    await runAllowing(() => filterBody(exchange));
     return reply ?? undefined;
   } catch (error) {
     // An exception in a Plugin is a 500 in the gateway, and its log phase runs all the same.

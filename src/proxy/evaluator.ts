@@ -71,6 +71,7 @@ export class Evaluator {
       clock,
       random,
       delay: () => Promise.resolve(),
+      send: () => Promise.reject(new Error('an evaluation sends nothing')),
       limits: {
         fixedWindow: (...asked) => this.#limits.fixedWindow(...asked),
         slidingWindow: (...asked) => this.#limits.slidingWindow(...asked),

@@ -196,6 +196,10 @@ export class Exchange
     this.chosenUpstream = upstream as Upstream;
   }
 
+  get destination(): Upstream | undefined {
+    return this.chosenUpstream ?? this.route?.upstream;
+  }
+
   // The client's side.
 
   onRequest(bytes: Uint8Array, start: number, end: number, complete: boolean): void {

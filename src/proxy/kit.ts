@@ -5,6 +5,7 @@ import type { CredentialIndex } from '../plugin/consumer.ts';
 import type { UpstreamHandle } from '../plugin/exchange.ts';
 import type { Clock, Kit, Logger, Place } from '../plugin/kit.ts';
 import type { Limits } from '../plugin/limits.ts';
+import type { OwnRequest, OwnResponse } from '../plugin/own-request.ts';
 import {
   compileTemplate,
   compileVariable,
@@ -24,6 +25,7 @@ export interface KitSurroundings {
   credentials(plugin: string): CredentialIndex;
   metadata(plugin: string): Value | undefined;
   upstream(upstream: string | Value, owner: string): UpstreamHandle;
+  send(request: OwnRequest): Promise<OwnResponse>;
 }
 
 /** The Kit of one Binding on one Route. */
@@ -67,6 +69,10 @@ export class BindingKit implements Kit {
 
   upstream(upstream: string | Value): UpstreamHandle {
     return this.#surroundings.upstream(upstream, `${this.#routeKey}|${this.#plugin}`);
+  }
+
+  send(request: OwnRequest): Promise<OwnResponse> {
+    return this.#surroundings.send(request);
   }
 
   variable(name: string): Variable {

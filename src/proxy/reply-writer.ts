@@ -9,6 +9,7 @@ const bytes = (text: string) => Buffer.from(text, 'latin1');
 const TYPE = bytes('Content-Type: ');
 const PLAIN = 'text/plain; charset=utf-8';
 const HTML = 'text/html; charset=utf-8';
+const CHUNKED = bytes('Transfer-Encoding: chunked\r\n');
 const LENGTH = bytes('Content-Length: ');
 const CRLF = bytes('\r\n');
 const CLOSE = bytes('Connection: close\r\n');
@@ -89,9 +90,19 @@ function send(exchange: Exchange, body: Uint8Array): void {
     output.putText(response.edits.defaultType);
     output.putAll(CRLF);
   }
-  if (!bodiless) {
+  // Filters decide how long the body is, so what a HEAD would have got is not known.
+  const filters = bodiless ? null : response.filters;
+  const framing =
+    filters !== null && !exchange.clientAskedHead
+      ? exchange.responding.openFilters(filters, body.length)
+      : filters?.every(({ keepsLength }) => keepsLength) === false
+        ? 'none'
+        : body.length;
+  if (framing === 'close') connection.keepAlive = false;
+  else if (framing === 'chunked') output.putAll(CHUNKED);
+  else if (framing !== 'none' && !bodiless) {
     output.putAll(LENGTH);
-    output.putNumber(body.length);
+    output.putNumber(framing);
     output.putAll(CRLF);
   }
   output.putAll(connection.keepAlive && !connection.host.draining ? KEEP_ALIVE : CLOSE);
@@ -103,8 +114,10 @@ function send(exchange: Exchange, body: Uint8Array): void {
   }
   if (!response.edits.empty) response.edits.write();
   output.putAll(CRLF);
-  if (!bodiless && !exchange.clientAskedHead) output.putAll(body);
+  const filtered = filters !== null && !exchange.clientAskedHead;
+  if (!bodiless && !filtered && !exchange.clientAskedHead) output.putAll(body);
   exchange.bytesOut += output.length;
   connection.send();
-  exchange.finish();
+  if (filtered) exchange.responding.filterWhole(body);
+  else exchange.finish();
 }

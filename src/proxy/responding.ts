@@ -2,6 +2,8 @@ import { ChunkedScanner, type ChunkSink } from '../http/chunked.ts';
 import { output } from '../http/output.ts';
 import { CONGESTED, type TransportOwner } from '../http/transport.ts';
 import type { UpstreamConnection } from '../http/upstream-connection.ts';
+import type { BodyFilter } from '../plugin/body-filter.ts';
+import { BodyFilters, type FilteredBody } from './body-filters.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { PluginFailure } from './pipeline.ts';
 import { runResponseHeaders } from './reply-writer.ts';
@@ -16,12 +18,12 @@ import { Tunnel } from './tunnel.ts';
 
 /**
  * What happens to the body's bytes: sent as they came, sent without chunks, held for the handlers,
- * thrown away for a body of ours, thrown away since the client expects none.
+ * thrown away for a body of ours, thrown away since the client expects none, given to filters.
  */
-type Mode = 'raw' | 'dechunk' | 'collect' | 'replace' | 'drop';
+type Mode = 'raw' | 'dechunk' | 'collect' | 'replace' | 'drop' | 'filter';
 
 /** The way of a response to the client. */
-export class Responding implements ChunkSink {
+export class Responding implements ChunkSink, FilteredBody {
   readonly #exchange: Exchange;
   /** Bytes of the final response were sent to the client. */
   begun = false;
@@ -29,6 +31,9 @@ export class Responding implements ChunkSink {
   #decoder: ChunkedScanner | null = null;
   #pieces: Buffer[] = [];
   #collectedBytes = 0;
+  #filters: BodyFilters | null = null;
+  /** What filters make goes out in chunks. */
+  #chunks = false;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -41,6 +46,10 @@ export class Responding implements ChunkSink {
     // A body that was not followed to its end left the decoder somewhere in it.
     if (this.#decoder !== null) this.#decoder.sink = null;
     if (this.#pieces.length > 0) this.#pieces = [];
+    if (this.#filters !== null) {
+      this.#filters.abort();
+      this.#filters = null;
+    }
   }
 
   onResponse(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
@@ -59,10 +68,16 @@ export class Responding implements ChunkSink {
     } else if (second?.responseBody && !comesWithout && !goesWithout) this.#mode = 'collect';
     else if (goesWithout) {
       this.#mode = 'drop';
+      this.#refuseFilters();
       this.#sendHead('none', bytes, 0, 0, complete);
       if (!complete) return exchange.finish();
-    } else if (comesWithout) this.#sendHead(0, bytes, 0, 0, complete);
-    else if (!responseHead.chunked) {
+    } else if (comesWithout) {
+      this.#refuseFilters();
+      this.#sendHead(0, bytes, 0, 0, complete);
+    } else if (response.filters !== null) {
+      this.#mode = 'filter';
+      this.#beginFilters(response.filters, responseHead.contentLength);
+    } else if (!responseHead.chunked) {
       const { contentLength } = responseHead;
       this.#sendHead(contentLength >= 0 ? contentLength : 'close', bytes, start, end, complete);
     } else if (exchange.requestHead.minorVersion === 1)
@@ -90,6 +105,7 @@ export class Responding implements ChunkSink {
       this.#pieces = [];
       this.transform(() => this.#sendWhole());
     } else if (this.#mode === 'replace') this.#sendWhole();
+    else if (this.#mode === 'filter') this.#filters?.end();
     else exchange.finish();
   }
 
@@ -151,6 +167,76 @@ export class Responding implements ChunkSink {
     return true;
   }
 
+  // Filters.
+
+  /** Sends the head of a response whose body passes through filters; `length` is -1 where it isn't known. */
+  #beginFilters(filters: readonly BodyFilter[], length: number): void {
+    this.#sendHead(this.openFilters(filters, length), NOTHING, 0, 0, false);
+  }
+
+  /** Sets the filters up and says how what they make is framed. */
+  openFilters(filters: readonly BodyFilter[], length: number): BodyFraming {
+    this.#filters = new BodyFilters(filters, this);
+    const framing =
+      length >= 0 && this.#filters.keepLength
+        ? length
+        : this.#exchange.requestHead.minorVersion === 1
+          ? 'chunked'
+          : 'close';
+    this.#chunks = framing === 'chunked';
+    return framing;
+  }
+
+  /** Gives all of a body to the filters that were opened. */
+  filterWhole(body: Uint8Array): void {
+    // One of them may fail and end the Exchange meanwhile.
+    const filters = this.#filters!;
+    if (body.length > 0) filters.write(body);
+    filters.end();
+  }
+
+  /** A response without a body: filters have nothing to do, and the length of what they would have made is unknown. */
+  #refuseFilters(): void {
+    const { response, responseHead } = this.#exchange;
+    if (response.filters === null) return;
+    this.#filters = new BodyFilters(response.filters, this);
+    if (!this.#filters.keepLength) responseHead.contentLength = -1;
+  }
+
+  onFilteredData(bytes: Uint8Array): void {
+    const exchange = this.#exchange;
+    const { connection } = exchange;
+    if (connection === null) return;
+    output.begin();
+    if (this.#chunks) {
+      output.putText(`${bytes.length.toString(16)}\r\n`);
+      output.putAll(bytes);
+      output.putText('\r\n');
+    } else output.putAll(bytes);
+    exchange.bytesOut += output.length;
+    if (connection.send() === CONGESTED) exchange.forwarding.pauseResponse();
+  }
+
+  onFilteredEnd(): void {
+    const exchange = this.#exchange;
+    if (exchange.connection === null) return;
+    if (this.#chunks) {
+      output.begin();
+      output.putText('0\r\n\r\n');
+      exchange.bytesOut += output.length;
+      exchange.connection.send();
+    }
+    exchange.finish();
+  }
+
+  onFilterReady(): void {
+    this.#exchange.forwarding.resumeResponse();
+  }
+
+  onFilterFailure(error: Error): void {
+    this.#exchange.fail(error);
+  }
+
   #sendHead(framing: BodyFraming, bytes: Uint8Array, start: number, end: number, complete: boolean): void {
     const exchange = this.#exchange;
     const connection = exchange.connection!;
@@ -181,6 +267,11 @@ export class Responding implements ChunkSink {
 
   onChunkData(bytes: Uint8Array, start: number, end: number): void {
     const exchange = this.#exchange;
+    if (this.#mode === 'filter') {
+      if (end > start && this.#filters?.write(bytes.subarray(start, end)) === false)
+        exchange.forwarding.pauseResponse();
+      return;
+    }
     if (this.#mode === 'dechunk') {
       exchange.bytesOut += end - start;
       if (exchange.connection?.relay(bytes, start, end) === CONGESTED) exchange.forwarding.pauseResponse();
@@ -198,9 +289,17 @@ export class Responding implements ChunkSink {
     const { connection, response } = exchange;
     if (connection === null) return;
     const body = response.body;
+    const bodiless = isBodiless(response.status);
+    if (response.filters !== null) {
+      if (!bodiless && !exchange.clientAskedHead) {
+        this.#beginFilters(response.filters, body.length);
+        this.filterWhole(body);
+        return;
+      }
+      this.#refuseFilters();
+    }
     this.begun = true;
     if (!connection.requestComplete) connection.keepAlive = false;
-    const bodiless = isBodiless(response.status);
     output.begin();
     writeResponseHead(exchange, bodiless ? 'none' : body.length);
     if (!bodiless && !exchange.clientAskedHead) output.putAll(body);
@@ -209,6 +308,8 @@ export class Responding implements ChunkSink {
     exchange.finish();
   }
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** Whether responses of that status have no body (RFC 9110 6.4.1). */
 function isBodiless(status: number): boolean {

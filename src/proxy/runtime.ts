@@ -30,6 +30,7 @@ export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createB
   readonly clock: KitSurroundings['clock'];
   random(): number;
   delay(milliseconds: number): Promise<void>;
+  send: KitSurroundings['send'];
   /** A copy of a config with the schema's defaults filled in. */
   withDefaults(schema: Plugin['config'], config: unknown): Value;
   createBalancer(value: Value, options: UpstreamOptions, targets: readonly Target[]): Balancer;
@@ -66,6 +67,7 @@ export class Runtime implements RouteCompiler {
       credentials: (plugin) => this.consumers.indexFor(plugin),
       metadata: (plugin) => this.#metadata(plugin),
       upstream: (upstream, owner) => this.#upstreamFor(upstream, owner),
+      send: surroundings.send,
     };
     for (const resource of snapshot.all()) this.#put(resource);
   }

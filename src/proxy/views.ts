@@ -1,4 +1,5 @@
 import { statusLine } from '../http/status-text.ts';
+import type { BodyFilter } from '../plugin/body-filter.ts';
 import type { RequestView, ResponseView, UpstreamRequestView } from '../plugin/exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { FieldEdits } from './field-edits.ts';
@@ -204,6 +205,8 @@ export class ExchangeResponse implements ResponseView {
   source: 'gateway' | 'upstream' = 'gateway';
   /** Sent instead of what came. */
   replacement: Uint8Array | undefined;
+  /** What the body passes through; null where nobody wants to. */
+  filters: BodyFilter[] | null = null;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -215,6 +218,7 @@ export class ExchangeResponse implements ResponseView {
     this.statusChanged = false;
     this.source = 'gateway';
     this.replacement = undefined;
+    this.filters = null;
   }
 
   /** Begins with a status that is not an edit. */
@@ -269,5 +273,10 @@ export class ExchangeResponse implements ResponseView {
 
   replaceBody(body: string | Uint8Array): void {
     this.replacement = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
+  }
+
+  filterBody(filter: BodyFilter): void {
+    this.filters ??= [];
+    this.filters.push(filter);
   }
 }

@@ -13,6 +13,7 @@ import { Snapshot } from '../model/snapshot.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import { plugins as builtIn } from '../plugins/index.ts';
 import { DataPlane } from '../proxy/data-plane.ts';
+import { sendOwnRequest } from '../proxy/own-requests.ts';
 import { Pools } from '../proxy/pools.ts';
 import { Runtime } from '../proxy/runtime.ts';
 import { monotonic } from '../state/memory/monotonic-clock.ts';
@@ -49,6 +50,7 @@ async function run(): Promise<void> {
     clock: { now: Date.now, monotonic },
     random: Math.random,
     delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    send: sendOwnRequest,
     withDefaults: (schema, config) => withDefaults(schema, config) as Value,
     // node:tls is loaded when the first TLS Target is configured, not for plain traffic.
     pools: new Pools(() => require('node:tls')),

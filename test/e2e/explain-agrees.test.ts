@@ -22,6 +22,7 @@ import { defaultSettings, type Settings } from '../../src/model/settings.ts';
 import { plugins } from '../../src/plugins/index.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
 import type { EvaluationRequest, Explanation } from '../../src/proxy/explanation.ts';
+import { sendOwnRequest } from '../../src/proxy/own-requests.ts';
 import { Pools } from '../../src/proxy/pools.ts';
 import { requestBytes } from '../../src/proxy/request-bytes.ts';
 import { Runtime } from '../../src/proxy/runtime.ts';
@@ -330,6 +331,7 @@ async function withGateway(
     clock: { now: Date.now, monotonic },
     random: Math.random,
     delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    send: sendOwnRequest,
     withDefaults: (schema, config) => withDefaults(schema, config) as Value,
     pools,
     resolver: { addresses: () => undefined, resolve: () => Promise.resolve([]), watch: () => () => {} },

@@ -8,9 +8,10 @@ import { resolveListener } from '../../src/model/listener.ts';
 import type { Kind, Value } from '../../src/model/resource.ts';
 import { Snapshot } from '../../src/model/snapshot.ts';
 import { definePlugin, type Handlers, type Plugin } from '../../src/plugin/define-plugin.ts';
-import type { Logger } from '../../src/plugin/kit.ts';
+import type { Kit, Logger } from '../../src/plugin/kit.ts';
 import type { Limits } from '../../src/plugin/limits.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
+import { sendOwnRequest } from '../../src/proxy/own-requests.ts';
 import { Pools } from '../../src/proxy/pools.ts';
 import { Runtime } from '../../src/proxy/runtime.ts';
 import type { AddressSource } from '../../src/proxy/upstream.ts';
@@ -35,7 +36,7 @@ export function route(id: string, ports: number | readonly number[], more: Value
 /** A Plugin made of handlers alone. */
 export function plugin(
   name: string,
-  handlers: Handlers | (() => Handlers),
+  handlers: Handlers | ((kit: Kit) => Handlers),
   more: Partial<Pick<Plugin, 'needsBody' | 'priority' | 'credential'>> = {},
 ): Plugin {
   return definePlugin({
@@ -44,7 +45,7 @@ export function plugin(
     priority: 1000,
     config: {},
     ...more,
-    create: () => (typeof handlers === 'function' ? handlers() : handlers),
+    create: (_config: unknown, kit: Kit) => (typeof handlers === 'function' ? handlers(kit) : handlers),
   } as never);
 }
 
@@ -114,6 +115,7 @@ export class Gateway {
       clock: { now: Date.now, monotonic: () => performance.now() },
       random: Math.random,
       delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+      send: sendOwnRequest,
       withDefaults: (_schema, config) => config as Value,
       createBalancer: (_value, _options, targets) => ({
         pick: (_subject, tried) => targets.find((target) => !tried.includes(target)),

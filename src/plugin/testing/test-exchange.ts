@@ -1,3 +1,4 @@
+import type { BodyFilter } from '../body-filter.ts';
 import type { Consumer, CredentialMatch } from '../consumer.ts';
 import type {
   AccessExchange,
@@ -104,6 +105,7 @@ class TestResponseView extends HeaderList {
   readonly source: 'gateway' | 'upstream';
   /** The bytes, for whoever made this view; Plugins read `body`. */
   bytes: Uint8Array;
+  readonly filters: BodyFilter[] = [];
   readonly #mayReadBody: boolean;
 
   constructor(
@@ -122,6 +124,10 @@ class TestResponseView extends HeaderList {
 
   replaceBody(body: string | Uint8Array): void {
     this.bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  }
+
+  filterBody(filter: BodyFilter): void {
+    this.filters.push(filter);
   }
 
   get body(): Uint8Array {
@@ -203,6 +209,10 @@ export class TestExchange
   setClientAddress(address: string, port?: number): void {
     this.request.clientAddress = address;
     if (port !== undefined) this.request.clientPort = port;
+  }
+
+  get destination(): UpstreamHandle | undefined {
+    return this.chosenUpstream;
   }
 
   useUpstream(upstream: UpstreamHandle): void {

@@ -7,6 +7,7 @@ import type { Plugin } from '../define-plugin.ts';
 import type { UpstreamHandle } from '../exchange.ts';
 import type { Clock, Kit, Logger, Place } from '../kit.ts';
 import type { Limits } from '../limits.ts';
+import type { OwnRequest, OwnResponse } from '../own-request.ts';
 import { compileTemplate, compileVariable } from '../variable.ts';
 import { currentRun, runAllowing } from './forbidden-globals.ts';
 import type { LogLine } from './log-line.ts';
@@ -37,6 +38,8 @@ export interface KitOptions {
   readonly stateKey?: string;
   /** Upstreams that exist, by id. Inline ones are always accepted. Absent: every id exists. */
   readonly upstreams?: readonly string[];
+  /** Answers the requests of the Plugin's own; without it they are refused. */
+  send?(request: OwnRequest): Promise<OwnResponse>;
 }
 
 /** An Upstream of the test's Kit; `value` is what the Plugin asked for. */
@@ -58,6 +61,9 @@ export class TestKit implements Kit {
   readonly #givenClock: Clock;
   readonly #metadata: Value | undefined;
   readonly #upstreams: readonly string[] | undefined;
+  readonly #send: KitOptions['send'];
+  /** The requests of the Plugin's own. */
+  readonly sent: OwnRequest[] = [];
   #seed: number;
 
   constructor(plugin: Plugin, options: KitOptions) {
@@ -83,6 +89,7 @@ export class TestKit implements Kit {
         ? (withDefaults(plugin.metadata, options.metadata) as Value)
         : options.metadata;
     this.#upstreams = options.upstreams;
+    this.#send = options.send;
     this.#seed = options.seed ?? 1;
   }
 
@@ -111,6 +118,11 @@ export class TestKit implements Kit {
       throw new ConfigError(`there is no upstream ${upstream}`);
     }
     return { key: typeof upstream === 'string' ? upstream : JSON.stringify(upstream), value: upstream };
+  }
+
+  send(request: OwnRequest): Promise<OwnResponse> {
+    this.sent.push(request);
+    return runAllowing(() => this.#send?.(request) ?? Promise.reject(new Error('nothing answers')));
   }
 
   variable(name: string) {

@@ -1,0 +1,102 @@
+import type { BodyFilter, BodySink } from '../plugin/body-filter.ts';
+
+/** What the last filter's bytes go to, and whom a filter's troubles reach. */
+export interface FilteredBody {
+  onFilteredData(bytes: Uint8Array): void;
+  onFilteredEnd(): void;
+  /** A filter that could not keep up takes more. */
+  onFilterReady(): void;
+  onFilterFailure(error: Error): void;
+}
+
+/** The filters of one body, the first added nearest to its source. */
+export class BodyFilters {
+  readonly #filters: readonly BodyFilter[];
+  readonly #links: readonly Link[];
+  readonly #body: FilteredBody;
+  #over = false;
+
+  constructor(filters: readonly BodyFilter[], body: FilteredBody) {
+    this.#filters = filters;
+    this.#body = body;
+    this.#links = filters.map((_, index) => new Link(this, index + 1));
+  }
+
+  /** No filter changes how long the body is. */
+  get keepLength(): boolean {
+    return this.#filters.every((filter) => filter.keepsLength === true);
+  }
+
+  /** Gives a piece to the first filter; false when no more should come until `onFilterReady`. */
+  write(bytes: Uint8Array): boolean {
+    return this.writeTo(0, bytes);
+  }
+
+  end(): void {
+    this.endTo(0);
+  }
+
+  /** The Exchange has ended: filters that still work hear of it, and are not heard any more. */
+  abort(): void {
+    if (this.#over) return;
+    this.#over = true;
+    for (const filter of this.#filters) filter.abort?.();
+  }
+
+  writeTo(index: number, bytes: Uint8Array): boolean {
+    if (this.#over) return true;
+    if (index === this.#filters.length) this.#body.onFilteredData(bytes);
+    else return this.#filters[index].write(bytes, this.#links[index]) !== false;
+    return true;
+  }
+
+  endTo(index: number): void {
+    if (this.#over) return;
+    if (index < this.#filters.length) {
+      this.#filters[index].end(this.#links[index]);
+      return;
+    }
+    this.#over = true;
+    this.#body.onFilteredEnd();
+  }
+
+  ready(): void {
+    if (!this.#over) this.#body.onFilterReady();
+  }
+
+  fail(error: Error): void {
+    if (!this.#over) this.#body.onFilterFailure(error);
+  }
+}
+
+/** What follows one filter. */
+class Link implements BodySink {
+  readonly #filters: BodyFilters;
+  readonly #next: number;
+  #ended = false;
+
+  constructor(filters: BodyFilters, next: number) {
+    this.#filters = filters;
+    this.#next = next;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#ended || bytes.length === 0) return;
+    // A filter further on that can't keep up says so by itself: what this one has is already made.
+    this.#filters.writeTo(this.#next, bytes);
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#filters.endTo(this.#next);
+  }
+
+  resume(): void {
+    this.#filters.ready();
+  }
+
+  fail(error: Error): void {
+    this.#filters.fail(error);
+  }
+}

@@ -101,6 +101,11 @@ export interface SettingsShape {
     /** Seconds that running requests get to end when the process is stopped. Default: `30`. */
     readonly grace?: number;
   };
+  /** What ends a worker that serves nobody any more. */
+  readonly watchdog?: {
+    /** Seconds for which a worker may stand still, as in an endless loop of a Plugin, before it is ended and replaced; 0 for no limit. Default: `10`. */
+    readonly timeout?: number;
+  };
   /** Bytes of the largest body that a Plugin may hold in memory. Default: `16777216`. */
   readonly max_collected_bytes?: number;
 }

@@ -167,6 +167,15 @@ export const settings = Type.Object(
       { grace: seconds('Seconds that running requests get to end when the process is stopped.', 30) },
       'How the process stops.',
     ),
+    watchdog: section(
+      {
+        timeout: seconds(
+          'Seconds for which a worker may stand still, as in an endless loop of a Plugin, before it is ended and replaced; 0 for no limit.',
+          10,
+        ),
+      },
+      'What ends a worker that serves nobody any more.',
+    ),
     max_collected_bytes: count(
       'Bytes of the largest body that a Plugin may hold in memory.',
       16 * 1024 * 1024,

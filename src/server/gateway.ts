@@ -85,6 +85,7 @@ export class Gateway {
         trustedAddresses: settings.trusted_addresses,
         maxCollectedBytes: settings.max_collected_bytes,
         dnsServers: settings.resolver.servers,
+        watchdogMs: settings.watchdog.timeout * 1000,
       },
     });
     try {

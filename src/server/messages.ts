@@ -21,6 +21,10 @@ export interface WorkerStart {
   /** The user's own Plugins. */
   readonly pluginFiles: readonly PluginFile[];
   readonly dnsServers: readonly string[];
+  /** Where the worker shows that its event loop turns; undefined when nobody looks. */
+  readonly pulse: SharedArrayBuffer | undefined;
+  /** Milliseconds for which its event loop may stand still; 0 for no limit. */
+  readonly watchdogMs: number;
   readonly revision: Revision;
   readonly resources: readonly Resource[];
 }

@@ -22,6 +22,7 @@ import { SharedState } from '../state/memory/shared-state.ts';
 import { balancersOn } from './balancing.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { loadPluginFile, type PluginFile } from './plugin-files.ts';
+import { beat } from './watchdog.ts';
 import { WorkerLog } from './worker-log.ts';
 
 const start = workerData as WorkerStart;
@@ -114,6 +115,7 @@ async function run(): Promise<void> {
     gauges[WORKER_GAUGE.revision] = runtime.revision;
     gauges[WORKER_GAUGE.evictions] = state.evictions;
   };
+  if (start.pulse !== undefined) beat(start.pulse, start.watchdogMs);
   showFigures();
   setInterval(showFigures, 1000).unref();
 

@@ -9,12 +9,21 @@ import type { Logger } from '../plugin/kit.ts';
 import type { SharedState, SharedStateBuffers } from '../state/memory/shared-state.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import type { PluginFile } from './plugin-files.ts';
+import { watchPulse } from './watchdog.ts';
 
 export interface WorkersOptions {
   readonly count: number;
   readonly start: Omit<
     WorkerStart,
-    'number' | 'incarnation' | 'ring' | 'state' | 'revision' | 'resources' | 'reusePort' | 'pluginFiles'
+    | 'number'
+    | 'incarnation'
+    | 'ring'
+    | 'pulse'
+    | 'state'
+    | 'revision'
+    | 'resources'
+    | 'reusePort'
+    | 'pluginFiles'
   >;
   readonly buffers: SharedStateBuffers;
   readonly state: SharedState;
@@ -137,6 +146,7 @@ export class Workers {
       incarnation: state.membership.admit(number),
       state: buffers,
       ring: ringFor(number),
+      pulse: start.watchdogMs > 0 ? new SharedArrayBuffer(4) : undefined,
       reusePort: count > 1,
       pluginFiles: this.#pluginFiles,
       revision: snapshot.revision,
@@ -150,10 +160,17 @@ export class Workers {
     this.#running.set(number, running);
     return new Promise((resolve, reject) => {
       let ready = false;
+      let stopWatching: (() => void) | undefined;
       thread.on('message', (message: FromWorker) => {
         switch (message.type) {
           case 'ready':
             ready = true;
+            if (data.pulse !== undefined) {
+              stopWatching = watchPulse(data.pulse, data.watchdogMs, () => {
+                log.error(`worker ${number} has stood still for ${data.watchdogMs / 1000} s and is ended`);
+                void thread.terminate();
+              });
+            }
             this.#ports = message.ports;
             resolve();
             return;
@@ -172,6 +189,7 @@ export class Workers {
         log.error(`worker ${number} failed: ${error.message}`, { stack: error.stack }),
       );
       thread.on('exit', (code) => {
+        stopWatching?.();
         state.membership.dismiss(number);
         state.limits.releaseWorker(number);
         this.#running.delete(number);

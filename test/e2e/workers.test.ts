@@ -18,6 +18,7 @@ export const worker = definePlugin({
       const end = exchange.variable('arg_end');
       if (end === 'exit') process.exit(7);
       if (end === 'memory') { const kept = []; for (;;) kept.push(new Array(100_000).fill(Math.random())); }
+      if (end === 'loop') for (;;) {}
       if (end === 'later') setTimeout(() => { throw new Error('thrown later'); }, 1);
       if (end === 'rejection') void Promise.reject(new Error('rejected later'));
       return undefined;
@@ -32,6 +33,7 @@ function configuration(upstream: string): string {
   return `
 plugins: [./worker.ts]
 shutdown: { grace: 20 }
+watchdog: { timeout: 2 }
 global_rules: [{ id: all, plugins: { worker: {} } }]
 routes:
   - { id: fast, uri: /fast, ${nodes} }
@@ -93,6 +95,7 @@ async function connectToBoth(
 for (const [end, wanted] of [
   ['exit', /worker \d ended \(code 7\) and is replaced/],
   ['memory', /memory limit/],
+  ['loop', /worker \d has stood still for 2 s and is ended/],
 ] as const) {
   test(`a worker that ends by ${end} is replaced; only its connections notice`, async (t) => {
     const env: Record<string, string> = end === 'memory' ? { NODE_OPTIONS: '--max-old-space-size=96' } : {};

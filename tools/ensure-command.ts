@@ -32,9 +32,11 @@ export function ensureCommand({ command, debianPackage, purpose }: NeededCommand
   }
   console.log(`Installing ${debianPackage}: ${problem}…`);
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const install = ['install', '--yes', '--no-install-recommends', debianPackage];
+  // Test files that run side by side may want packages at the same moment; apt-get then waits its turn.
+  const patiently = ['-o', 'DPkg::Lock::Timeout=120'];
+  const install = [...patiently, 'install', '--yes', '--no-install-recommends', debianPackage];
   // A fresh machine has no package lists; a prepared one may be offline and still have the package.
-  for (const args of [install, ['update'], install]) {
+  for (const args of [install, [...patiently, 'update'], install]) {
     spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'], env: environment });
     const installed = findCommand(command);
     if (installed !== undefined) return installed;

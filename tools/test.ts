@@ -1,11 +1,13 @@
 // `npm test`: everything that must hold before a change is merged, each step named by the sentence
 // it proves. `npm test -- floors` runs only the steps whose sentence contains a given word.
+import { REDIS_SERVER } from '../test/support/redis-server.ts';
 import { ensureCommand, type NeededCommand } from './ensure-command.ts';
 import { commandStep, nodeTestStep, type Step, type StepResult } from './step.ts';
 
 // Commands beyond Node, npm and git that the tests start. The benchmarks name their own.
 const NEEDED: readonly NeededCommand[] = [
   { command: 'curl', debianPackage: 'curl', purpose: 'run the calls that the guides show' },
+  REDIS_SERVER,
 ];
 
 // Checks that read the sources. Each takes about a second, so that they may run at the same time.

@@ -18,6 +18,8 @@ export interface ProcessOptions {
   /** 1 by default: what doesn't depend on their number starts faster so. */
   readonly workers?: number;
   readonly cwd?: string;
+  /** A shell's commands before it starts, such as `ulimit -n 256`. */
+  readonly prelude?: string;
   /** Listens where the configuration says, and nowhere else. */
   readonly keepListeners?: boolean;
   /** What the access log goes to, where the test doesn't look at stdout. */
@@ -52,7 +54,10 @@ export class SluiceProcess {
 
   constructor(scope: Scope, options: ProcessOptions) {
     const { args = ['start'], env = {}, cwd } = options;
-    this.child = spawn(process.execPath, [path.join(root, 'src/main.ts'), ...complete(args, options)], {
+    const words = [process.execPath, path.join(root, 'src/main.ts'), ...complete(args, options)];
+    const [command, ...rest] =
+      options.prelude === undefined ? words : ['sh', '-c', `${options.prelude} && exec "$@"`, 'sh', ...words];
+    this.child = spawn(command, rest, {
       cwd,
       env: { ...process.env, SLUICE_ADMIN_KEY: ADMIN_KEY, NODE_TEST_CONTEXT: undefined, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -11,12 +11,15 @@ export interface PoolOptions {
   readonly maxRequests: number;
 }
 
+/** Makes a connection to an address; `preface` goes in front of everything. */
+export type Connect = (address: string, owner: TransportOwner, preface?: Buffer) => Transport;
+
 /**
  * The connections of this thread to one Target. The idle one used last is used first, so that the
  * others can grow old and close.
  */
 export class ConnectionPool {
-  readonly #connect: (address: string, owner: TransportOwner) => Transport;
+  readonly #connect: Connect;
   #options: PoolOptions;
   #idleDeadlines: Deadlines;
   readonly #idle: UpstreamConnection[] = [];
@@ -27,7 +30,7 @@ export class ConnectionPool {
   /** Connections that exist, idle or not. */
   count = 0;
 
-  constructor(options: PoolOptions, connect: (address: string, owner: TransportOwner) => Transport) {
+  constructor(options: PoolOptions, connect: Connect) {
     this.#options = options;
     this.#idleDeadlines = deadlinesOf(options.idleTimeout);
     this.#connect = connect;
@@ -62,13 +65,18 @@ export class ConnectionPool {
   }
 
   /** A new connection; the Exchange hears onUpstreamReady or onUpstreamFailure. */
-  open(address: string, exchange: UpstreamExchange, connectDeadlines: Deadlines): UpstreamConnection {
+  open(
+    address: string,
+    exchange: UpstreamExchange,
+    connectDeadlines: Deadlines,
+    preface?: Buffer,
+  ): UpstreamConnection {
     const connection = new UpstreamConnection(this);
     this.count++;
     connection.address = address;
     connection.begin(exchange);
     connectDeadlines.arm(connection);
-    connection.transport = this.#connect(address, connection);
+    connection.transport = this.#connect(address, connection, preface);
     return connection;
   }
 

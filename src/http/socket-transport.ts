@@ -6,6 +6,7 @@
 import net from 'node:net';
 import type tls from 'node:tls';
 import { beginEvent } from '../lib/event-clock.ts';
+import type { FirstStage, Peer } from './first-stage.ts';
 import { poison, poisoning } from './poison.ts';
 import {
   CONGESTED,
@@ -72,17 +73,19 @@ export class SocketTransport implements Transport {
   /** Reads come through onRead; pausing then works on the handle. */
   readonly #shared: boolean;
   #paused = false;
+  #unbegun = false;
   #localPort: number | undefined;
   readonly remoteAddress: string;
   readonly remotePort: number;
 
-  constructor(socket: net.Socket, owner: TransportOwner, shared: boolean) {
+  /** `peer` is who is at the other end where a hop in front said so. */
+  constructor(socket: net.Socket, owner: TransportOwner, shared: boolean, peer?: Peer) {
     this.#socket = socket as net.Socket & Owned;
     this.#socket.transport = this;
     this.owner = owner;
     this.#shared = shared;
-    this.remoteAddress = socket.remoteAddress ?? '';
-    this.remotePort = socket.remotePort ?? 0;
+    this.remoteAddress = peer?.address ?? socket.remoteAddress ?? '';
+    this.remotePort = peer?.port ?? socket.remotePort ?? 0;
     socket.on('end', onEnd);
     socket.on('drain', onDrain);
     socket.on('error', onError);
@@ -96,6 +99,10 @@ export class SocketTransport implements Transport {
     return this.#localPort;
   }
 
+  get localAddress(): string {
+    return this.#socket.localAddress ?? '';
+  }
+
   get unsent(): number {
     const { writableLength, _handle: handle } = this.#socket;
     return writableLength === 0 ? 0 : writableLength + (handle?.writeQueueSize ?? 0);
@@ -107,6 +114,12 @@ export class SocketTransport implements Transport {
     socket.write(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
     if (socket.writableLength === 0) return WRITTEN;
     return socket.writableNeedDrain ? CONGESTED : PENDING;
+  }
+
+  /** Begins to read; once the owner wants to, if it has paused already. */
+  begin(): void {
+    if (this.#paused) this.#unbegun = true;
+    else this.#socket.resume();
   }
 
   pause(): void {
@@ -125,7 +138,10 @@ export class SocketTransport implements Transport {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    if (!this.#shared) this.#socket.resume();
+    if (!this.#shared || this.#unbegun) {
+      this.#unbegun = false;
+      this.#socket.resume();
+    }
     else {
       const handle = this.#socket._handle;
       if (handle !== null && !handle.reading && !this.closed) {
@@ -157,27 +173,37 @@ export interface ListenOptions {
   readonly port: number;
   /** Several threads or processes listen on the same port and the system spreads connections. */
   readonly reusePort?: boolean;
+  /** Takes what stands in front of a connection's own bytes. */
+  readonly firstStage?: FirstStage;
 }
 
 /** Accepts connections; `accept` gives each its owner and gets its transport. */
 export function listen(
-  options: ListenOptions,
+  { firstStage, ...options }: ListenOptions,
   accept: (makeTransport: (owner: TransportOwner) => Transport, remoteAddress: string) => void,
 ): net.Server {
   const shared = canMoveHandles();
+  const hand = (accepted: net.Socket, peer?: Peer): void => {
+    // The address is cached on first use; read it while the accepted socket still has its handle.
+    const remoteAddress = peer?.address ?? accepted.remoteAddress ?? '';
+    // What the stage has read and not taken.
+    const early: Buffer | null = shared && peer !== undefined ? accepted.read() : null;
+    const socket = shared ? moved(accepted) : accepted;
+    let transport: SocketTransport | undefined;
+    accept(
+      (owner) => (transport = new SocketTransport(socket, owner, shared, peer)),
+      remoteAddress,
+    );
+    if (early !== null) transport?.owner.onData(early, 0, early.length);
+    if (shared || peer !== undefined) transport?.begin();
+  };
   const server = net.createServer(
-    { noDelay: true, pauseOnConnect: shared, allowHalfOpen: true },
+    { noDelay: true, pauseOnConnect: shared || firstStage !== undefined, allowHalfOpen: true },
     (accepted) => {
       if (accepted.remoteAddress === undefined) {
         accepted.destroy(); // gone before we got it
-        return;
-      }
-      const socket = shared ? moved(accepted) : accepted;
-      accept(
-        (owner) => new SocketTransport(socket, owner, shared),
-        accepted.remoteAddress ?? socket.remoteAddress ?? '',
-      );
-      if (shared) socket.resume();
+      } else if (firstStage === undefined) hand(accepted);
+      else firstStage(accepted, (peer) => hand(accepted, peer));
     },
   );
   server.listen({ ...options, backlog: 4096 });
@@ -188,7 +214,6 @@ export function listen(
 function moved(accepted: net.Socket): net.Socket {
   const owned = accepted as net.Socket & Owned;
   const handle = owned._handle;
-  // The address is cached on first use; read it while the accepted socket still has its handle.
   owned._handle = null;
   return new net.Socket({
     handle,
@@ -225,23 +250,33 @@ export type TlsOptions = Pick<
   | 'checkServerIdentity'
 >;
 
-/** Connects with TLS. node:tls comes from `useTls`, so that plain proxying doesn't load it. */
+/** Connects with TLS. node:tls comes from `useTls`, so that plain proxying doesn't load it. `preface` is sent as it is, before the handshake. */
 export function connectTls(
   tlsModule: typeof tls,
   host: string,
   port: number,
   options: TlsOptions,
   owner: TransportOwner,
+  preface?: Buffer,
 ): Transport {
-  const socket = tlsModule.connect({ host, port, ...options });
+  // @types/node doesn't know that TLS may be half open, too.
+  const more = { ...options, allowHalfOpen: true } as tls.ConnectionOptions;
+  let socket: tls.TLSSocket;
+  if (preface === undefined) socket = tlsModule.connect({ host, port, ...more });
+  else {
+    const plain = net.connect({ host, port, noDelay: true, allowHalfOpen: true });
+    // Written when the connection is made; TLS begins after, since it hears of that later.
+    plain.write(preface);
+    socket = tlsModule.connect({ socket: plain, ...more });
+  }
   socket.setNoDelay(true);
   const transport = new SocketTransport(socket, owner, false);
   socket.on('secureConnect', onConnect);
   return transport;
 }
 
-/** Connects; the owner hears onConnected or onClose. */
-export function connect(host: string, port: number, owner: TransportOwner): Transport {
+/** Connects; the owner hears onConnected or onClose. `preface` is sent before anything else. */
+export function connect(host: string, port: number, owner: TransportOwner, preface?: Buffer): Transport {
   const shared = canMoveHandles();
   const socket = net.connect({
     host,
@@ -252,6 +287,7 @@ export function connect(host: string, port: number, owner: TransportOwner): Tran
       onread: { buffer: SHARED, callback: onRead as unknown as (n: number, b: Uint8Array) => boolean },
     }),
   });
+  if (preface !== undefined) socket.write(preface);
   const transport = new SocketTransport(socket, owner, shared);
   socket.on('connect', onConnect);
   return transport;

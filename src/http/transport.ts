@@ -26,6 +26,8 @@ export interface Transport {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localPort: number;
+  /** The address at our end. */
+  readonly localAddress: string;
   /** 0 when everything written is with the system, else a number that changes as bytes leave. */
   readonly unsent: number;
   /** Sends `bytes[start, end)`. Unless the result is WRITTEN, the buffer belongs to the system. */

@@ -43,6 +43,27 @@ export interface Listener extends Address {
   readonly proxyProtocol: boolean;
 }
 
+/** What doesn't go together in a Listener. `trusting`: there are `trusted_addresses`. */
+export function listenerProblem(
+  { protocol = 'http', tls, http2, proxy_protocol }: Static<typeof listener>,
+  trusting: boolean,
+): { readonly field: string; readonly message: string } | undefined {
+  if (protocol !== 'http' && http2 === true)
+    return { field: 'http2', message: `a listener for ${protocol} speaks no HTTP/2; leave it out` };
+  if (protocol === 'udp' && tls === true)
+    return { field: 'tls', message: 'there is no TLS on udp; leave it out' };
+  if (proxy_protocol !== true) return undefined;
+  if (protocol === 'udp')
+    return { field: 'proxy_protocol', message: 'the PROXY protocol is not taken on udp; leave it out' };
+  if (!trusting) {
+    return {
+      field: 'proxy_protocol',
+      message: 'nobody could connect: say in trusted_addresses who may send the header',
+    };
+  }
+  return undefined;
+}
+
 /** Fills in what was left out. Throws an Error where the address is none. */
 export function resolveListener(written: Static<typeof listener>): Listener {
   const {

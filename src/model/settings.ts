@@ -5,7 +5,7 @@ import { validate, withDefaults } from '../lib/json-schema.ts';
 import { type Schema, type Static, Type } from '../lib/schema.ts';
 import { withHint } from '../lib/schema-check.ts';
 import { parseAddress } from './listen-address.ts';
-import { listener } from './listener.ts';
+import { listener, listenerProblem } from './listener.ts';
 
 const closed = { additionalProperties: false };
 
@@ -95,6 +95,12 @@ const client = section(
     max_header_bytes: count('Bytes of the largest request head.', 32_768, 1),
     max_headers: count('The most header fields of a request.', 100, 1),
     max_body_bytes: count('Bytes of the largest request body; 0 for no limit.', 0),
+    max_connections: count('Connections of clients that may be open at once; 0 for no limit.', 0),
+    max_connections_per_address: count(
+      'Connections that may be open at once from one address; 0 for no limit.',
+      0,
+    ),
+    max_udp_sessions: count('Clients of UDP that each worker serves at once.', 4096, 1),
   },
   'What clients may do, and for how long.',
 );
@@ -223,8 +229,11 @@ function wrongTexts({ listeners, admin, metrics, trusted_addresses }: Settings):
       errors.push({ path, message: error instanceof Error ? error.message : String(error) });
     }
   };
-  listeners.forEach(({ address }, index) => {
-    attempt(['listeners', index, 'address'], () => parseAddress(address));
+  listeners.forEach((listener, index) => {
+    attempt(['listeners', index, 'address'], () => parseAddress(listener.address));
+    const wrong = listenerProblem(listener, trusted_addresses.length > 0);
+    if (wrong !== undefined)
+      errors.push({ path: ['listeners', index, wrong.field], message: wrong.message });
   });
   attempt(['admin', 'address'], () => parseAddress(admin.address));
   attempt(['metrics', 'address'], () => parseAddress(metrics.address));

@@ -102,6 +102,12 @@ export const upstream = Type.Object(
       description: 'mod of host passing',
     }),
     upstream_host: Type.Optional(host),
+    proxy_protocol: Type.Optional(
+      Type.Enum(['v1', 'v2'], {
+        description:
+          'Begin each connection to a Target with a PROXY protocol header of this version. Connections are not shared between clients then.',
+      }),
+    ),
     service_name: Type.Optional(Type.String({ maxLength: 256, minLength: 1 })),
   },
   {

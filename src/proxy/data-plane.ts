@@ -3,15 +3,20 @@
 import type net from 'node:net';
 import { ClientConnection } from '../http/client-connection.ts';
 import type { ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
+import type { FirstStage } from '../http/first-stage.ts';
+import { plainAddress } from '../http/plain-address.ts';
 import { listen } from '../http/socket-transport.ts';
+import type { TransportOwner } from '../http/transport.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Logger } from '../plugin/kit.ts';
+import type { ConnectionLimits } from './connection-limits.ts';
 import { Decider } from './decider.ts';
 import { Exchange } from './exchange.ts';
 import type { ExchangeHost } from './exchange-host.ts';
 import { applyTrust, type TrustedHops, writeForwarded } from './forwarded.ts';
 import { PluginFailure } from './pipeline.ts';
+import { Refusals } from './refusals.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface DataPlaneOptions {
@@ -22,10 +27,25 @@ export interface DataPlaneOptions {
   readonly log: Logger;
   /** Largest body that a Binding may hold whole, in bytes. */
   readonly maxCollectedBytes: number;
+  /** undefined for any number of connections. */
+  readonly connectionLimits?: ConnectionLimits | undefined;
+  /** Takes the header of connections on Listeners with PROXY protocol. */
+  readonly proxyProtocol?: FirstStage | undefined;
+  /** Connections that were turned away. */
+  readonly refusals?: Refusals;
 }
 
 /** Exchanges kept for the next request; more are made when more run at once. */
 const MAX_SPARE = 512;
+
+/** Owns a connection that is sent away at once. */
+const NOBODY: TransportOwner = {
+  onConnected() {},
+  onData() {},
+  onEnd() {},
+  onDrain() {},
+  onClose() {},
+};
 
 export class DataPlane implements ConnectionHost, ExchangeHost {
   readonly limits: ClientLimits;
@@ -40,6 +60,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   readonly #end: ExchangeEnd = emptyEnd();
   readonly #ports = new Map<number, string>();
   #onEmpty: (() => void) | undefined;
+  readonly refusals: Refusals;
   acceptedConnections = 0;
 
   constructor(runtime: Runtime, options: DataPlaneOptions) {
@@ -47,6 +68,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     this.#decider = new Decider(runtime);
     this.limits = options.limits;
     this.maxCollectedBytes = options.maxCollectedBytes;
+    this.refusals = options.refusals ?? new Refusals(options.log);
     this.#options = options;
   }
 
@@ -55,11 +77,17 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   }
 
   /** Accepts traffic on an address; resolves when it does. */
-  listen({ host, port }: Listener, reusePort = false): Promise<net.Server> {
+  listen({ host, port, proxyProtocol }: Listener, reusePort = false): Promise<net.Server> {
+    const firstStage = proxyProtocol ? this.#options.proxyProtocol : undefined;
     return new Promise((resolve, reject) => {
-      const server = listen({ host, port, reusePort }, (makeTransport) => {
+      const server = listen({ host, port, reusePort, firstStage }, (makeTransport, address) => {
         this.acceptedConnections++;
-        this.#connections.add(new ClientConnection(this, makeTransport));
+        const refused = this.#options.connectionLimits?.enter(plainAddress(address));
+        if (refused === undefined) this.#connections.add(new ClientConnection(this, makeTransport));
+        else {
+          makeTransport(NOBODY).destroy();
+          this.refusals.add(refused, address);
+        }
       });
       this.#servers.push(server);
       server.once('error', reject);
@@ -100,7 +128,8 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   }
 
   onConnectionClosed(connection: ClientConnection): void {
-    this.#connections.delete(connection);
+    if (!this.#connections.delete(connection)) return;
+    this.#options.connectionLimits?.leave(plainAddress(connection.transport.remoteAddress));
     if (this.#connections.size === 0) this.#onEmpty?.();
   }
 
@@ -198,11 +227,6 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     exchange.responseHead.shrink();
     if (this.#spare.length < MAX_SPARE) this.#spare.push(exchange);
   }
-}
-
-/** IPv4 addresses as such, also on a socket that speaks both. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
 function emptyEnd(): ExchangeEnd {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { ClientConnection } from '../http/client-connection.ts';
 import { output } from '../http/output.ts';
+import { type ProxyVersion, proxyHeader } from '../http/proxy-header.ts';
 import type { Exchange } from './exchange.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
@@ -70,6 +71,16 @@ export function writeForwarded(exchange: Exchange): void {
       output.putAll(CRLF);
     }
   }
+}
+
+/** Says in the PROXY protocol for whom a connection to a Target is made. */
+export function announcement(version: ProxyVersion, { request, connection, localPort }: Exchange): Buffer {
+  return proxyHeader(
+    version,
+    { address: request.clientAddress, port: request.clientPort },
+    // A client that has gone leaves no end of ours.
+    { address: connection?.transport.localAddress || '0.0.0.0', port: localPort },
+  );
 }
 
 /** The usual case: nearly all of it is the same for every request of a connection. */

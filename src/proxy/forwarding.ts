@@ -3,6 +3,7 @@ import { CONGESTED } from '../http/transport.ts';
 import type { UpstreamConnection, UpstreamFailure } from '../http/upstream-connection.ts';
 import { now } from './clock.ts';
 import { type Exchange, Stage } from './exchange.ts';
+import { announcement } from './forwarded.ts';
 import { writeRequestHead } from './request-writer.ts';
 import type { Target, Upstream } from './upstream.ts';
 
@@ -185,7 +186,8 @@ export class Forwarding {
       return;
     }
     const timeouts = exchange.route?.timeouts ?? this.#upstream!.timeouts;
-    this.#connection = target.pool.open(address, exchange, timeouts.connect);
+    const preface = target.proxyProtocol && announcement(target.proxyProtocol, exchange);
+    this.#connection = target.pool.open(address, exchange, timeouts.connect, preface);
   }
 
   onReady(connection: UpstreamConnection): void {

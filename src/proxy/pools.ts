@@ -1,5 +1,5 @@
 import type tls from 'node:tls';
-import { ConnectionPool, type PoolOptions } from '../http/connection-pool.ts';
+import { type Connect, ConnectionPool, type PoolOptions } from '../http/connection-pool.ts';
 import { connect, connectTls, type TlsOptions } from '../http/socket-transport.ts';
 
 /** What tells one pool from another. */
@@ -31,20 +31,18 @@ export class Pools {
     const key = keyOf(target);
     let held = this.#pools.get(key);
     if (held === undefined) {
-      const { port, tls: tlsOptions } = target;
-      held = {
-        pool: new ConnectionPool(
-          options,
-          tlsOptions === undefined
-            ? (address, owner) => connect(address, port, owner)
-            : (address, owner) => connectTls(this.#tls(), address, port, tlsOptions, owner),
-        ),
-        holders: 0,
-      };
+      held = { pool: new ConnectionPool(options, this.connector(target)), holders: 0 };
       this.#pools.set(key, held);
     } else held.pool.configure(options);
     held.holders++;
     return held.pool;
+  }
+
+  /** Makes connections to a Target that nobody shares. */
+  connector({ port, tls: tlsOptions }: PoolTarget): Connect {
+    return tlsOptions === undefined
+      ? (address, owner, preface) => connect(address, port, owner, preface)
+      : (address, owner, preface) => connectTls(this.#tls(), address, port, tlsOptions, owner, preface);
   }
 
   letGo(target: PoolTarget): void {

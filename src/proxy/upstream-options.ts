@@ -1,4 +1,5 @@
 import type { Target } from '../balancers/balancer.ts';
+import type { ProxyVersion } from '../http/proxy-header.ts';
 import type { TlsOptions } from '../http/socket-transport.ts';
 import { ConfigError } from '../model/errors.ts';
 import type { Value } from '../model/resource.ts';
@@ -15,6 +16,7 @@ interface UpstreamValue {
   readonly retry_timeout?: number;
   readonly timeout?: { connect: number; send: number; read: number };
   readonly keepalive_pool?: { size?: number; idle_timeout?: number; requests?: number };
+  readonly proxy_protocol?: ProxyVersion;
   readonly tls?: {
     verify?: boolean;
     client_cert?: string;
@@ -30,6 +32,9 @@ interface NodeValue {
   readonly priority?: number;
 }
 
+/** The schemes by which Targets are spoken to over TLS. */
+const TLS_SCHEMES: ReadonlySet<string> = new Set(['https', 'grpcs', 'tls']);
+
 /** Seconds to connect, between writes, between reads, where nothing is configured. */
 const DEFAULT_TIMEOUT = { connect: 60, send: 60, read: 60 };
 
@@ -40,8 +45,9 @@ export function upstreamOptions(
   snapshot: Snapshot,
 ): UpstreamOptions & { readonly value: Value } {
   const upstream = value as UpstreamValue;
-  const scheme = upstream.scheme === 'https' || upstream.scheme === 'grpcs' ? 'https' : 'http';
+  const scheme = TLS_SCHEMES.has(upstream.scheme ?? '') ? 'https' : 'http';
   const pool = upstream.keepalive_pool ?? {};
+  const proxyProtocol = upstream.proxy_protocol;
   const [tls, tlsKey] = scheme === 'https' ? tlsOptions(upstream, snapshot) : [undefined, ''];
   return {
     key,
@@ -54,8 +60,11 @@ export function upstreamOptions(
     retries: upstream.retries,
     retryTimeout: (upstream.retry_timeout ?? 0) * 1000,
     timeouts: timeoutsOf(upstream.timeout ?? DEFAULT_TIMEOUT),
+    idleTimeout: upstream.timeout && Math.max(upstream.timeout.send, upstream.timeout.read) * 1000,
+    proxyProtocol,
     pool: {
-      size: pool.size ?? 320,
+      // Whoever a connection was announced for is the only one who may use it.
+      size: proxyProtocol === undefined ? (pool.size ?? 320) : 0,
       idleTimeout: (pool.idle_timeout ?? 60) * 1000,
       maxRequests: pool.requests ?? 1000,
     },

@@ -1,10 +1,13 @@
 import { isIP } from 'node:net';
 import type { Balancer, Target as BalancerTarget } from '../balancers/balancer.ts';
 import type { ConnectionPool, PoolOptions } from '../http/connection-pool.ts';
+import type { ProxyVersion } from '../http/proxy-header.ts';
 import type { TlsOptions } from '../http/socket-transport.ts';
+import type { Transport, TransportOwner } from '../http/transport.ts';
 import { deadlinesOf } from '../lib/deadlines.ts';
 import type { UpstreamHandle } from '../plugin/exchange.ts';
 import { type Reply, reply } from '../plugin/reply.ts';
+import type { VariableSource } from '../plugin/variable.ts';
 import type { Timeouts } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
 import type { Pools, PoolTarget } from './pools.ts';
@@ -30,6 +33,10 @@ export interface UpstreamOptions {
   /** Milliseconds after which no further attempt begins; 0 means no limit. */
   readonly retryTimeout: number;
   readonly timeouts: Timeouts;
+  /** Milliseconds of silence after which a stream ends; undefined where nothing is configured. */
+  readonly idleTimeout: number | undefined;
+  /** How each connection to a Target says for which client it is; undefined: not at all. */
+  readonly proxyProtocol: ProxyVersion | undefined;
   readonly pool: PoolOptions;
   readonly tls: TlsOptions | undefined;
   readonly tlsKey: string;
@@ -50,6 +57,7 @@ export class Upstream implements UpstreamHandle {
   readonly upstreamHost: string;
   readonly retryTimeout: number;
   readonly timeouts: Timeouts;
+  readonly idleTimeout: number | undefined;
   readonly scheme: 'http' | 'https';
   readonly targets: readonly Target[];
   /** The answer when no Target can be asked: 503 where there is none at all, else 502. */
@@ -65,6 +73,7 @@ export class Upstream implements UpstreamHandle {
     this.upstreamHost = options.upstreamHost;
     this.retryTimeout = options.retryTimeout;
     this.timeouts = options.timeouts;
+    this.idleTimeout = options.idleTimeout;
     this.scheme = options.scheme;
     this.targets = options.targets.map((target) => new Target(target, options, surroundings));
     this.noTarget = reply(this.targets.length === 0 ? 503 : 502, undefined, { reason: 'no_target' });
@@ -77,7 +86,7 @@ export class Upstream implements UpstreamHandle {
   }
 
   /** The Target to ask next, none of those tried. */
-  pick(exchange: Exchange, tried: readonly Target[]): Target | undefined {
+  pick(exchange: VariableSource, tried: readonly Target[]): Target | undefined {
     if (this.#only !== undefined) return tried.length === 0 ? this.#only : undefined;
     // What a Balancer picks is one of what it was given.
     return this.#balancer?.pick(exchange, tried) as Target | undefined;
@@ -103,6 +112,7 @@ export class Target implements BalancerTarget {
   /** The Host field when the Upstream passes the node's. */
   readonly hostField: string;
   readonly pool: ConnectionPool;
+  readonly proxyProtocol: ProxyVersion | undefined;
   balancer: Balancer | undefined;
   readonly #resolver: AddressSource;
   readonly #literal: string | undefined;
@@ -123,11 +133,12 @@ export class Target implements BalancerTarget {
     this.hostField = target.port === usual ? name : `${name}:${target.port}`;
     this.#resolver = surroundings.resolver;
     this.#pools = surroundings.pools;
+    this.proxyProtocol = options.proxyProtocol;
     this.#poolTarget = {
       host: bare,
       port: target.port,
       tls: options.tls && withServerName(options.tls, bare),
-      tlsKey: options.tlsKey,
+      tlsKey: options.proxyProtocol === undefined ? options.tlsKey : `${options.tlsKey}|announced`,
     };
     this.pool = surroundings.pools.hold(this.#poolTarget, options.pool);
     if (isIP(bare) !== 0) this.#literal = bare;
@@ -156,13 +167,20 @@ export class Target implements BalancerTarget {
 
   /** Looks the name up for an Exchange that can't go on without. */
   waitForAddress(exchange: Exchange, then: (found: boolean) => void): void {
-    void exchange.wait(
-      this.#resolver.resolve(this.#poolTarget.host).then(
-        (addresses) => addresses.length > 0,
-        () => false,
-      ),
-      then,
+    void exchange.wait(this.resolve(), then);
+  }
+
+  /** Looks the name up; false when it has no address. */
+  resolve(): Promise<boolean> {
+    return this.#resolver.resolve(this.#poolTarget.host).then(
+      (addresses) => addresses.length > 0,
+      () => false,
     );
+  }
+
+  /** A connection of one's own, not from the pool. */
+  connect(address: string, owner: TransportOwner, preface?: Buffer): Transport {
+    return this.#pools.connector(this.#poolTarget)(address, owner, preface);
   }
 
   dispose(): void {

@@ -40,6 +40,9 @@ export interface ClientSettings {
   readonly maxHeaderBytes: number;
   readonly maxHeaders: number;
   readonly maxBodyBytes: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly maxUdpSessions: number;
 }
 
 export type ToWorker =

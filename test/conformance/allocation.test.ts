@@ -15,6 +15,7 @@ class MemoryTransport implements Transport {
   readonly remoteAddress = '127.0.0.1';
   readonly remotePort = 1;
   readonly localPort = 2;
+  readonly localAddress = '127.0.0.1';
   readonly unsent = 0;
   writes = 0;
   bytes = 0;

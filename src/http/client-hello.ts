@@ -19,7 +19,10 @@ const HOST_NAME = 0;
 /** What the first bytes of a connection say. */
 export type ClientHello =
   /** Nothing certain yet. */
-  | { readonly kind: 'more'; /** Not worth asking again before there are so many bytes. */ readonly needed: number }
+  | {
+      readonly kind: 'more' /** Not worth asking again before there are so many bytes. */;
+      readonly needed: number;
+    }
   /** No TLS. */
   | { readonly kind: 'other' }
   /** TLS that no client sends who means well. */

@@ -1,8 +1,8 @@
 // Reads the PROXY protocol header at the beginning of accepted connections, before TLS and HTTP.
 
 import type net from 'node:net';
-import { beginEvent } from '../lib/event-clock.ts';
 import { type Deadlines, disarm, type Waiting } from '../lib/deadlines.ts';
+import { beginEvent } from '../lib/event-clock.ts';
 import type { FirstStage, Peer } from './first-stage.ts';
 import { parseProxyHeader } from './proxy-protocol.ts';
 
@@ -49,12 +49,7 @@ class HeaderReading implements Waiting {
   readonly #onError = (): void => {};
   readonly #onClose = (): void => disarm(this);
 
-  constructor(
-    socket: net.Socket,
-    hop: Peer,
-    options: ProxyProtocolOptions,
-    then: (peer: Peer) => void,
-  ) {
+  constructor(socket: net.Socket, hop: Peer, options: ProxyProtocolOptions, then: (peer: Peer) => void) {
     this.#socket = socket;
     this.#hop = hop;
     this.#options = options;

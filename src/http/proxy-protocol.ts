@@ -29,7 +29,14 @@ const TCP4 = 0x11;
 const TCP6 = 0x21;
 /** Families that the specification knows and that name nobody on a TCP connection: UNSPEC, UDP and UNIX. */
 const OTHER_FAMILIES: ReadonlySet<number> = new Set([0x00, 0x12, 0x22, 0x31, 0x32]);
-const ADDRESS_BYTES: Readonly<Record<number, number>> = { [TCP4]: 12, 0x12: 12, [TCP6]: 36, 0x22: 36, 0x31: 216, 0x32: 216 };
+const ADDRESS_BYTES: Readonly<Record<number, number>> = {
+  [TCP4]: 12,
+  18: 12,
+  [TCP6]: 36,
+  34: 36,
+  49: 216,
+  50: 216,
+};
 
 /**
  * The header at the beginning of `bytes`, `undefined` when more bytes are needed to know, `null` when
@@ -37,7 +44,8 @@ const ADDRESS_BYTES: Readonly<Record<number, number>> = { [TCP4]: 12, 0x12: 12, 
  */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader | undefined | null {
   if (startsAlike(bytes, V1_START)) return bytes.length < V1_START.length ? undefined : parseV1(bytes);
-  if (startsAlike(bytes, PROXY_V2_SIGNATURE)) return bytes.length < V2_FIXED ? partOfV2(bytes) : parseV2(bytes);
+  if (startsAlike(bytes, PROXY_V2_SIGNATURE))
+    return bytes.length < V2_FIXED ? partOfV2(bytes) : parseV2(bytes);
   return null;
 }
 

@@ -141,8 +141,7 @@ export class SocketTransport implements Transport {
     if (!this.#shared || this.#unbegun) {
       this.#unbegun = false;
       this.#socket.resume();
-    }
-    else {
+    } else {
       const handle = this.#socket._handle;
       if (handle !== null && !handle.reading && !this.closed) {
         handle.reading = true;
@@ -190,10 +189,7 @@ export function listen(
     const early: Buffer | null = shared && peer !== undefined ? accepted.read() : null;
     const socket = shared ? moved(accepted) : accepted;
     let transport: SocketTransport | undefined;
-    accept(
-      (owner) => (transport = new SocketTransport(socket, owner, shared, peer)),
-      remoteAddress,
-    );
+    accept((owner) => (transport = new SocketTransport(socket, owner, shared, peer)), remoteAddress);
     if (early !== null) transport?.owner.onData(early, 0, early.length);
     if (shared || peer !== undefined) transport?.begin();
   };

@@ -4,7 +4,13 @@ import type { Kind, Value } from './resource.ts';
 export interface BindingPlace {
   readonly kind: Extract<
     Kind,
-    'routes' | 'services' | 'plugin_configs' | 'consumers' | 'consumer_groups' | 'global_rules'
+    | 'routes'
+    | 'stream_routes'
+    | 'services'
+    | 'plugin_configs'
+    | 'consumers'
+    | 'consumer_groups'
+    | 'global_rules'
   >;
   readonly id: string;
 }

@@ -20,7 +20,7 @@ export interface ResourceDefinition<S extends Schema = Schema> {
   /** Methods of the Admin API that this kind does not have. */
   readonly unsupported: readonly ('POST' | 'PATCH')[];
   /** What its `plugins` are: Bindings; Bindings and credentials; credentials alone; or it has none. */
-  readonly plugins: 'bindings' | 'consumer' | 'credential' | 'none';
+  readonly plugins: 'bindings' | 'streams' | 'consumer' | 'credential' | 'none';
   /** How the refusal to delete one in use calls it, for example `this service directly`. */
   readonly inUse: string;
   /** Looked at before the schema. Returns an error text, or undefined. */

@@ -40,9 +40,10 @@ export interface ExchangeEnd {
   hostEnd: number;
   userAgentStart: number;
   userAgentEnd: number;
-  /** '1.0', '1.1' or '2'. */
+  /** '1.0', '1.1' or '2'; empty for a stream. */
   httpVersion: string;
-  scheme: 'http' | 'https';
+  /** `tcp`, `tls` (passed on as it is) and `udp` for streams: their `host` is the name that a TLS client asked for, method and target are absent. */
+  scheme: 'http' | 'https' | StreamScheme;
   /** Ids and names from the configuration; empty when there is none. */
   routeId: string;
   routeName: string;
@@ -59,6 +60,9 @@ export interface ExchangeEnd {
   metrics: boolean;
   preferName: boolean;
 }
+
+/** What a stream carries. */
+export type StreamScheme = 'tcp' | 'tls' | 'udp';
 
 /** Takes ended Exchanges. Must not throw, must not wait. */
 export interface ExchangeEndSink {

@@ -6,7 +6,7 @@
 //
 //     0  u32  length of the whole record in bytes, a multiple of 8
 //     4  u32  where in the ring's count of bytes it begins, which the reader checks
-//     8  u8   kind    9 u8 flags    10 u8 HTTP version    11 u8 attempts, 255 for more
+//     8  u8   kind    9 u8 flags    10 u8 protocol        11 u8 attempts, 255 for more
 //    12  u16  status 14 u16 the Upstream's status
 //    16  f64  startedAt, Unix milliseconds
 //    24  f64  durationMs
@@ -19,7 +19,7 @@
 //    92  u32  unused
 //    96  the six texts, latin1, one after the other
 
-import type { ExchangeEnd } from './exchange-end.ts';
+import type { ExchangeEnd, StreamScheme } from './exchange-end.ts';
 
 export const RECORD_KIND = { padding: 0, exchange: 1, routeLabels: 2, text: 3 } as const;
 
@@ -52,6 +52,8 @@ const FLAG = {
 } as const;
 
 const HTTP_VERSIONS = ['1.1', '1.0', '2'];
+/** Their numbers follow those of HTTP. */
+const STREAM_SCHEMES: readonly StreamScheme[] = ['tcp', 'tls', 'udp'];
 
 /** A Buffer with the method behind `write(…, 'latin1')`, which @types/node leaves out; half the cost for short texts. */
 export type Latin1Buffer = Buffer & { latin1Write(text: string, at: number, length: number): number };
@@ -114,7 +116,7 @@ export function encodeRecord(
     (end.metrics ? FLAG.metrics : 0) |
     (end.preferName ? FLAG.preferName : 0);
   bytes[at + 8] = RECORD_KIND.exchange;
-  bytes[at + 10] = end.httpVersion === '1.1' ? 0 : end.httpVersion === '1.0' ? 1 : 2;
+  bytes[at + 10] = end.httpVersion === '1.1' ? 0 : protocolNumber(end);
   bytes[at + 11] = Math.min(end.attempts, 255);
   shorts[(at + 12) >> 1] = end.status;
   shorts[(at + 14) >> 1] = end.upstreamStatus;
@@ -195,7 +197,10 @@ export interface ExchangeRecord<L, T> {
   bytesIn: number;
   bytesOut: number;
   revision: number;
+  /** Empty for a stream. */
   httpVersion: string;
+  /** Empty for HTTP. */
+  stream: StreamScheme | '';
   labels: L;
   consumer: T;
   target: T;
@@ -230,7 +235,10 @@ export function decodeRecord<L, T>(
   record.targetCut = (flags & FLAG.targetCut) !== 0;
   record.hostCut = (flags & FLAG.hostCut) !== 0;
   record.userAgentCut = (flags & FLAG.userAgentCut) !== 0;
-  record.httpVersion = HTTP_VERSIONS[bytes[at + 10]] ?? '';
+  const protocol = bytes[at + 10];
+  record.httpVersion = HTTP_VERSIONS[protocol] ?? '';
+  record.stream =
+    protocol < HTTP_VERSIONS.length ? '' : (STREAM_SCHEMES[protocol - HTTP_VERSIONS.length] ?? '');
   record.attempts = bytes[at + 11];
   record.status = shorts[(at + 12) >> 1];
   record.upstreamStatus = shorts[(at + 14) >> 1];
@@ -275,6 +283,7 @@ export function emptyRecord<L, T>(labels: L, text: T): ExchangeRecord<L, T> {
     bytesOut: 0.5,
     revision: 0.5,
     httpVersion: '',
+    stream: '',
     labels,
     consumer: text,
     target: text,
@@ -291,6 +300,11 @@ export function emptyRecord<L, T>(labels: L, text: T): ExchangeRecord<L, T> {
     hostCut: false,
     userAgentCut: false,
   };
+}
+
+function protocolNumber({ httpVersion, scheme }: ExchangeEnd): number {
+  if (scheme === 'http' || scheme === 'https') return httpVersion === '1.0' ? 1 : 2;
+  return HTTP_VERSIONS.length + STREAM_SCHEMES.indexOf(scheme);
 }
 
 /** An absent range is -1 to -1; a broken one, end before start, is taken as absent. */

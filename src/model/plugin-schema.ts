@@ -16,6 +16,8 @@ export interface PluginDefinition {
     identity(config: Value): string;
     readonly identityField: string;
   };
+  /** May be bound to stream routes. */
+  readonly streams?: boolean;
   check?(config: never): string | undefined;
 }
 
@@ -42,8 +44,8 @@ const meta = Type.Object(
   { additionalProperties: false },
 );
 
-/** What `plugins` of a resource configure: Bindings alone, or credentials where a Plugin recognises callers. */
-export type PluginRole = 'bindings' | 'consumer' | 'credential';
+/** What `plugins` of a resource configure: Bindings alone (on connections instead of requests: `streams`), or credentials where a Plugin recognises callers. */
+export type PluginRole = 'bindings' | 'streams' | 'consumer' | 'credential';
 
 interface Entry {
   readonly definition: PluginDefinition;
@@ -75,13 +77,13 @@ export class PluginSchemas {
 
   /** Whether the Plugin's config in that role is a credential, not a Binding. */
   isCredential(name: string, role: PluginRole): boolean {
-    return role !== 'bindings' && this.#entries.get(name)?.credential !== undefined;
+    return role !== 'bindings' && role !== 'streams' && this.#entries.get(name)?.credential !== undefined;
   }
 
   /** The schema of the Plugin's config in a role; undefined for an unknown Plugin. */
   schema(name: string, role: PluginRole): Schema | undefined {
     const entry = this.#entries.get(name);
-    return role === 'bindings' ? entry?.binding : (entry?.credential ?? entry?.binding);
+    return role === 'bindings' || role === 'streams' ? entry?.binding : (entry?.credential ?? entry?.binding);
   }
 
   /** What a credential is looked up by, with the config as it was sent. */
@@ -96,7 +98,7 @@ export class PluginSchemas {
     for (const [name, config] of Object.entries(plugins)) {
       const failed = this.#checkOne(name, config, role, context);
       if (failed === undefined) continue;
-      const prefix = role === 'bindings' ? '' : 'invalid plugins configuration: ';
+      const prefix = role === 'bindings' || role === 'streams' ? '' : 'invalid plugins configuration: ';
       return { ...refuse(prefix + failed.message, ['plugins', name, ...failed.path]), hint: failed.hint };
     }
     if (role !== 'credential') return undefined;
@@ -110,6 +112,13 @@ export class PluginSchemas {
     const entry = this.#entries.get(name);
     const schema = this.schema(name, role);
     if (entry === undefined || schema === undefined) return refuse(`unknown plugin [${name}]`);
+    if (role === 'streams' && entry.definition.streams !== true) {
+      const able = this.all().filter(({ streams }) => streams === true);
+      const names = able.map((plugin) => plugin.name).sort();
+      return refuse(
+        `plugin [${name}] works on HTTP requests, not on stream routes; those that do: ${names.join(', ')}`,
+      );
+    }
     if (!isObject(config) && !(Array.isArray(config) && config.length === 0)) {
       // A text put where the config belongs may be a secret, so it is not repeated.
       const shown = typeof config === 'string' ? '"…"' : Array.isArray(config) ? '[…]' : String(config);

@@ -232,8 +232,7 @@ function wrongTexts({ listeners, admin, metrics, trusted_addresses }: Settings):
   listeners.forEach((listener, index) => {
     attempt(['listeners', index, 'address'], () => parseAddress(listener.address));
     const wrong = listenerProblem(listener, trusted_addresses.length > 0);
-    if (wrong !== undefined)
-      errors.push({ path: ['listeners', index, wrong.field], message: wrong.message });
+    if (wrong !== undefined) errors.push({ path: ['listeners', index, wrong.field], message: wrong.message });
   });
   attempt(['admin', 'address'], () => parseAddress(admin.address));
   attempt(['metrics', 'address'], () => parseAddress(metrics.address));

@@ -1,3 +1,4 @@
+import { IpSet } from '../lib/ip-range.ts';
 import { type Static, Type } from '../lib/schema.ts';
 import { addressRange, clientAddress, HOST_PATTERN } from './address.ts';
 import { defineResource } from './define-resource.ts';
@@ -47,6 +48,20 @@ export const streamRoutes = defineResource({
   summary: 'Which TCP or UDP connections go to which Upstream.',
   schema: streamRoute,
   unsupported: ['PATCH'],
-  plugins: 'bindings',
-  check: (value) => value.upstream && checkUpstream(value.upstream),
+  plugins: 'streams',
+  check: checkStreamRoute,
 });
+
+function checkStreamRoute(route: StreamRoute): string | undefined {
+  const { upstream: inline, protocol: sub, remote_addr: client, server_addr: server } = route;
+  // The schema's pattern lets through what is no address.
+  try {
+    new IpSet([client, server].filter((range) => range !== undefined));
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  if (sub !== undefined) {
+    return 'invalid configuration: property "protocol" is for protocols inside of TCP (xRPC), which are not supported; leave it out to pass the bytes on';
+  }
+  return inline && checkUpstream(inline);
+}

@@ -3,6 +3,7 @@ import type { Value } from '../model/resource.ts';
 import type {
   AccessExchange,
   BeforeProxyExchange,
+  ConnectionView,
   LogExchange,
   ResponseBodyExchange,
   ResponseExchange,
@@ -25,6 +26,10 @@ export interface Handlers {
   responseBody?(exchange: ResponseBodyExchange): MaybePromise<void>;
   /** Runs at every end: also after a Reply, an abort, an error. */
   log?(exchange: LogExchange): void;
+  /** A client has connected on a stream route. A Reply closes the connection: only its status and reason are kept, for the log. */
+  connect?(connection: ConnectionView): MaybePromise<Outcome>;
+  /** Its end, whatever the end. */
+  disconnect?(connection: ConnectionView): void;
   /** Called once, when the last Exchange that could use this Binding has ended. */
   dispose?(): void;
 }
@@ -62,6 +67,8 @@ export interface Plugin {
   needsBody?(config: never): 'request' | 'response' | 'both' | undefined;
   /** What the telemetry should keep of Exchanges under a Binding with this config. */
   observe?(config: never): Observation;
+  /** May be bound to stream routes, where `connect` and `disconnect` are all that runs. */
+  readonly streams?: boolean;
   /** Checks what a schema can't say. Returns APISIX's error text, or undefined when all is well. */
   check?(config: never): string | undefined;
   /** Once per Binding when the configuration changes, on each worker; never per request. */

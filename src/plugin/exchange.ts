@@ -140,6 +140,19 @@ export interface LogExchange extends Base {
   readonly durationMs: number;
 }
 
+/** A connection of TCP or a session of UDP on a stream route: what Plugins that don't speak HTTP may see. */
+export interface ConnectionView {
+  /** Gateway-made id, 32 hex digits. */
+  readonly id: string;
+  readonly request: Pick<RequestView, 'clientAddress' | 'clientPort' | 'peerAddress'>;
+  readonly routeId: string;
+  readonly startedAt: number;
+  get<T>(slot: Slot<T>): T | undefined;
+  set<T>(slot: Slot<T>, value: T): void;
+  /** Reads a variable by its nginx/APISIX name (`remote_addr`, `server_port`, `ssl_server_name`, …). */
+  variable(name: string): string | undefined;
+}
+
 /** An Upstream that a Plugin may choose; opaque. */
 export interface UpstreamHandle {
   readonly key: string;

@@ -12,6 +12,8 @@ const ALL = 'connections';
 export class ConnectionLimits {
   readonly #options: ConnectionLimitsOptions;
   readonly #limits: Limits;
+  /** Connections of this worker that could not stay. */
+  refused = 0;
 
   constructor(options: ConnectionLimitsOptions, limits: Limits) {
     this.#options = options;
@@ -21,9 +23,13 @@ export class ConnectionLimits {
   /** undefined when the connection may stay and `leave` is to be called at its end; else a short fixed word for why not. */
   enter(address: string): string | undefined {
     const { max, maxPerAddress } = this.#options;
-    if (max > 0 && !this.#enter(ALL, max)) return 'max_connections';
+    if (max > 0 && !this.#enter(ALL, max)) {
+      this.refused++;
+      return 'max_connections';
+    }
     if (maxPerAddress > 0 && !this.#enter(`${ALL}/${address}`, maxPerAddress)) {
       if (max > 0) this.#limits.leave(ALL);
+      this.refused++;
       return 'max_connections_per_address';
     }
     return undefined;

@@ -2,9 +2,9 @@
 
 import type net from 'node:net';
 import { ClientConnection } from '../http/client-connection.ts';
-import type { ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
 import type { FirstStage } from '../http/first-stage.ts';
 import { plainAddress } from '../http/plain-address.ts';
+import type { ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
 import { listen } from '../http/socket-transport.ts';
 import type { TransportOwner } from '../http/transport.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';

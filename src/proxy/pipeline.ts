@@ -14,7 +14,7 @@ export interface NamedStep {
   readonly plugin: string;
   /** `kind/id` of the resource that has the Binding. */
   readonly place: string;
-  readonly phase: Exclude<keyof Handlers, 'dispose'>;
+  readonly phase: Exclude<keyof Handlers, 'connect' | 'disconnect' | 'dispose'>;
   readonly binding: Binding;
   /** Asked by `run` already; explain wants to know its answer. */
   readonly filter: ((exchange: Exchange) => boolean) | null;

@@ -8,9 +8,8 @@ interface Tally {
   last: string;
 }
 
-/** Connections that were closed before they became requests: counted, and logged at a bearable rate. */
+/** Connections that were closed before they became requests: logged with their number, at a bearable rate. */
 export class Refusals {
-  count = 0;
   readonly #log: Logger;
   readonly #tallies = new Map<string, Tally>();
 
@@ -20,7 +19,6 @@ export class Refusals {
 
   /** `reason` is one of a few fixed words. */
   add(reason: string, address: string): void {
-    this.count++;
     const tally = this.#tallies.get(reason);
     if (tally !== undefined) {
       tally.count++;

@@ -8,9 +8,9 @@ import { ConfigError } from '../model/errors.ts';
 import type { Kind, Resource, Value } from '../model/resource.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
-import type { Logger } from '../plugin/kit.ts';
+import type { Kit, Logger } from '../plugin/kit.ts';
 import type { Limits } from '../plugin/limits.ts';
-import { type Binding, type BindingMeta, NO_BINDINGS } from './binding.ts';
+import { type Binding, type BindingMeta, mergeBindings, NO_BINDINGS } from './binding.ts';
 import { compilePipeline } from './compile-pipeline.ts';
 import { Consumers } from './consumers.ts';
 import type { Exchange } from './exchange.ts';
@@ -51,6 +51,8 @@ export class Runtime implements RouteCompiler {
   readonly #metadataWithDefaults = new Map<string, Value | undefined>();
   readonly #kit: KitSurroundings;
   #notFound: Pipeline | undefined;
+  /** Called after each Change, for what else is compiled from the Snapshot. */
+  onChange: (() => void) | undefined;
 
   constructor(snapshot: Snapshot, surroundings: RuntimeSurroundings) {
     this.snapshot = snapshot;
@@ -81,6 +83,7 @@ export class Runtime implements RouteCompiler {
     this.snapshot.apply(change);
     for (const { kind, id } of change.removals) this.#remove(kind, id);
     for (const resource of change.puts) this.#put(resource);
+    this.onChange?.();
   }
 
   /** A Plugin's code has changed: what is bound to it is made anew. */
@@ -91,6 +94,7 @@ export class Runtime implements RouteCompiler {
       for (const resource of this.snapshot.list(kind)) this.#put(resource);
     }
     this.#refreshAll();
+    this.onChange?.();
   }
 
   /** The chain for requests that no Route matches: the global rules. */
@@ -126,7 +130,8 @@ export class Runtime implements RouteCompiler {
 
   upstreamOf(resource: Resource): Upstream | undefined {
     const { value } = resource;
-    if (value.upstream !== undefined) return this.#inline(value.upstream as Value, `routes/${resource.id}`);
+    if (value.upstream !== undefined)
+      return this.#inline(value.upstream as Value, `${resource.kind}/${resource.id}`);
     if (value.upstream_id !== undefined) return this.#byId(String(value.upstream_id));
     const service =
       value.service_id === undefined ? undefined : this.snapshot.get('services', String(value.service_id));
@@ -135,6 +140,16 @@ export class Runtime implements RouteCompiler {
       return this.#inline(service.value.upstream as Value, `services/${service.id}`);
     if (service.value.upstream_id !== undefined) return this.#byId(String(service.value.upstream_id));
     return undefined;
+  }
+
+  /** The Bindings of a stream route and its Service in the order in which they run, each with its Kit. */
+  streamBindingsOf({ id, value }: Resource): { readonly binding: Binding; readonly kit: Kit }[] {
+    const own = this.#bindingsOf('stream_routes', id);
+    const service = this.#bindingsOf('services', value.service_id);
+    return mergeBindings(own, service).map((binding) => ({
+      binding,
+      kit: new BindingKit(binding, `stream_routes/${id}`, this.#kit),
+    }));
   }
 
   expressionOf(vars: readonly unknown[]): (exchange: Exchange) => boolean {
@@ -175,6 +190,9 @@ export class Runtime implements RouteCompiler {
         return this.#refreshAll();
       case 'ssls':
         return this.#refresh(kind, id);
+      case 'stream_routes':
+        this.#bindings.delete(`stream_routes/${id}`);
+        return this.#dropUpstream(`stream_routes/${id}`);
     }
   }
 
@@ -198,6 +216,9 @@ export class Runtime implements RouteCompiler {
       case 'plugin_metadata':
         this.#bindings.delete(`${kind}/${id}`);
         return this.#refreshAll();
+      case 'stream_routes':
+        this.#bindings.delete(`stream_routes/${id}`);
+        return this.#dropUpstream(`stream_routes/${id}`);
       default:
         this.#bindings.delete(`${kind}/${id}`);
         return this.#refresh(kind, id);
@@ -260,7 +281,7 @@ export class Runtime implements RouteCompiler {
 
   // Bindings.
 
-  #bindingsOf(kind: keyof typeof PLACE_KINDS | 'routes', id: unknown): readonly Binding[] {
+  #bindingsOf(kind: keyof typeof PLACE_KINDS | 'routes' | 'stream_routes', id: unknown): readonly Binding[] {
     if (id === undefined) return NO_BINDINGS;
     const key = `${kind}/${id}`;
     let bindings = this.#bindings.get(key);

@@ -12,7 +12,8 @@ export function announce(
   lines: readonly (readonly [name: string, text: string])[],
 ): void {
   const traffic = settings.listeners.map(
-    ({ address }, index) => `http://${parseAddress(address).host}:${gateway.workers.ports[index]}`,
+    ({ address, protocol = 'http' }, index) =>
+      `${protocol}://${parseAddress(address).host}:${gateway.workers.ports[index]}`,
   );
   const count = gateway.workers.revisions.length;
   const metrics = gateway.telemetry?.metricsAddress;

@@ -11,7 +11,6 @@ interface Written {
 }
 
 const KINDS: Partial<Record<Kind, string>> = {
-  stream_routes: 'TCP and UDP are not accepted yet',
   protos: 'gRPC is not transcoded yet',
   secrets: 'references to secrets are not resolved yet',
 };
@@ -40,7 +39,8 @@ export function withoutEffect(resources: Iterable<Written>): string[] {
       if (upstream[field] !== undefined) say(prefix + field, why);
     }
     const { scheme } = upstream;
-    if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
+    const stream = scheme === 'tcp' || scheme === 'tls' || scheme === 'udp';
+    if (scheme !== undefined && scheme !== 'http' && scheme !== 'https' && !stream) {
       say(`${prefix}scheme`, `Targets are spoken to by http or https, not by ${String(scheme)}`);
     }
   }

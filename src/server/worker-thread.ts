@@ -5,17 +5,21 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { BalancerState } from '../balancers/balancer-state.ts';
 import { NetworkLookups } from '../discovery/lookups.ts';
 import { Resolver } from '../discovery/resolver.ts';
-import { deadlinesOf } from '../lib/deadlines.ts';
+import type { FirstStage } from '../http/first-stage.ts';
+import { type Deadlines, deadlinesOf } from '../lib/deadlines.ts';
 import { IpSet } from '../lib/ip-range.ts';
 import { withDefaults } from '../lib/json-schema.ts';
 import type { Value } from '../model/resource.ts';
 import { Snapshot } from '../model/snapshot.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import { plugins as builtIn } from '../plugins/index.ts';
+import { ConnectionLimits } from '../proxy/connection-limits.ts';
 import { DataPlane } from '../proxy/data-plane.ts';
 import { sendOwnRequest } from '../proxy/own-requests.ts';
 import { Pools } from '../proxy/pools.ts';
+import { Refusals } from '../proxy/refusals.ts';
 import { Runtime } from '../proxy/runtime.ts';
+import type { StreamPlane, StreamPlaneOptions } from '../proxy/stream-plane.ts';
 import { monotonic } from '../state/memory/monotonic-clock.ts';
 import { RecordRing, WORKER_GAUGE } from '../state/memory/record-ring.ts';
 import { SharedState } from '../state/memory/shared-state.ts';
@@ -63,6 +67,17 @@ async function run(): Promise<void> {
 
   const ring = start.ring === undefined ? undefined : new RecordRing(start.ring);
   const { client } = start;
+  const trusted = start.trustedAddresses.length > 0 ? new IpSet(start.trustedAddresses) : undefined;
+  const headDeadlines = deadlinesOf(client.headerTimeout * 1000);
+  const refusals = new Refusals(log);
+  const connectionLimits =
+    client.maxConnections > 0 || client.maxConnectionsPerAddress > 0
+      ? new ConnectionLimits(
+          { max: client.maxConnections, maxPerAddress: client.maxConnectionsPerAddress },
+          state.limits,
+        )
+      : undefined;
+  const proxyProtocol = await proxyProtocolFor(headDeadlines, trusted, refusals);
   const dataPlane = new DataPlane(runtime, {
     limits: {
       maxTarget: client.maxUriBytes,
@@ -70,16 +85,30 @@ async function run(): Promise<void> {
       maxHeadBytes: client.maxHeaderBytes,
       maxBodyBytes: client.maxBodyBytes,
       maxRequests: client.keepaliveRequests || Number.POSITIVE_INFINITY,
-      head: deadlinesOf(client.headerTimeout * 1000),
+      head: headDeadlines,
       body: deadlinesOf(client.bodyTimeout * 1000),
       idle: deadlinesOf(client.keepaliveTimeout * 1000),
       send: deadlinesOf(client.sendTimeout * 1000),
     },
-    trusted: start.trustedAddresses.length > 0 ? new IpSet(start.trustedAddresses) : undefined,
+    trusted,
     sink: ring,
     log,
     maxCollectedBytes: start.maxCollectedBytes,
+    connectionLimits,
+    proxyProtocol,
+    refusals,
   });
+  const streamPlane = start.listeners.some(({ protocol }) => protocol !== 'http')
+    ? await createStreamPlane(runtime, {
+        sink: ring,
+        log,
+        refusals,
+        connectionLimits,
+        proxyProtocol,
+        helloDeadlines: headDeadlines,
+        maxUdpSessions: client.maxUdpSessions,
+      })
+    : undefined;
 
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
@@ -97,7 +126,7 @@ async function run(): Promise<void> {
         void reloadPlugin(runtime, message.file);
         return;
       case 'drain':
-        void dataPlane.drain(message.graceMs).then(() => {
+        void Promise.all([dataPlane.drain(message.graceMs), streamPlane?.drain(message.graceMs)]).then(() => {
           showFigures();
           tell({ type: 'drained' });
           port.close();
@@ -109,9 +138,10 @@ async function run(): Promise<void> {
   const showFigures = (): void => {
     if (ring === undefined) return;
     const { gauges } = ring;
-    gauges[WORKER_GAUGE.connectionsActive] = dataPlane.connectionCount;
-    gauges[WORKER_GAUGE.connectionsAccepted] = dataPlane.acceptedConnections;
-    gauges[WORKER_GAUGE.connectionsHandled] = dataPlane.acceptedConnections;
+    const accepted = dataPlane.acceptedConnections + (streamPlane?.acceptedConnections ?? 0);
+    gauges[WORKER_GAUGE.connectionsActive] = dataPlane.connectionCount + (streamPlane?.connectionCount ?? 0);
+    gauges[WORKER_GAUGE.connectionsAccepted] = accepted;
+    gauges[WORKER_GAUGE.connectionsHandled] = accepted - (connectionLimits?.refused ?? 0);
     gauges[WORKER_GAUGE.revision] = runtime.revision;
     gauges[WORKER_GAUGE.evictions] = state.evictions;
   };
@@ -121,7 +151,8 @@ async function run(): Promise<void> {
 
   const servers = [];
   for (const listener of start.listeners) {
-    servers.push(await dataPlane.listen(listener, start.reusePort));
+    const plane = listener.protocol === 'http' ? dataPlane : streamPlane!;
+    servers.push(await plane.listen(listener, start.reusePort));
   }
   tell({
     type: 'ready',
@@ -130,6 +161,32 @@ async function run(): Promise<void> {
       return typeof address === 'object' && address !== null ? address.port : 0;
     }),
   });
+}
+
+/** The stage that takes PROXY protocol headers, loaded only where a Listener wants them. */
+async function proxyProtocolFor(
+  deadlines: Deadlines,
+  trusted: IpSet | undefined,
+  refusals: Refusals,
+): Promise<FirstStage | undefined> {
+  if (!start.listeners.some(({ proxyProtocol }) => proxyProtocol)) return undefined;
+  const { proxyProtocolStage } = await import('../http/proxy-protocol-stage.ts');
+  return proxyProtocolStage({
+    trusted: trusted ?? new IpSet([]),
+    deadlines,
+    onRefused: (reason, address) => refusals.add(reason, address),
+  });
+}
+
+async function createStreamPlane(
+  runtime: Runtime,
+  options: Omit<StreamPlaneOptions, 'routes'>,
+): Promise<StreamPlane> {
+  const [{ StreamPlane }, { StreamRoutes }] = await Promise.all([
+    import('../proxy/stream-plane.ts'),
+    import('../proxy/stream-routes.ts'),
+  ]);
+  return new StreamPlane({ ...options, routes: new StreamRoutes(runtime) });
 }
 
 async function reloadPlugin(runtime: Runtime, file: PluginFile): Promise<void> {

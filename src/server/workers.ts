@@ -1,6 +1,6 @@
 // The workers: as many threads as asked for, replaced when they die, told of every Change.
 
-import { createServer } from 'node:net';
+import { createServer, isIPv6 } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { Change } from '../model/change.ts';
 import type { Listener } from '../model/listener.ts';
@@ -226,22 +226,40 @@ export class Workers {
  * Binds once without sharing, because a shared port would silently be split with whoever has it;
  * gives port 0 its number.
  */
-function assertFree(listener: Listener): Promise<Listener> {
+async function assertFree(listener: Listener): Promise<Listener> {
+  const { host, port } = listener;
+  try {
+    return { ...listener, port: await (listener.protocol === 'udp' ? probeUdp : probeTcp)(host, port) };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(
+      code === 'EADDRINUSE'
+        ? `${host}:${port} is in use by another program; choose another address or end that program`
+        : `can't listen on ${host}:${port}: ${message}`,
+    );
+  }
+}
+
+function probeTcp(host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
-    probe.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        new Error(
-          error.code === 'EADDRINUSE'
-            ? `${listener.host}:${listener.port} is in use by another program; choose another address or end that program`
-            : `can't listen on ${listener.host}:${listener.port}: ${error.message}`,
-        ),
-      ),
-    );
-    probe.listen({ host: listener.host, port: listener.port }, () => {
+    probe.once('error', reject);
+    probe.listen({ host, port }, () => {
       const address = probe.address();
-      const port = typeof address === 'object' && address !== null ? address.port : listener.port;
-      probe.close(() => resolve({ ...listener, port }));
+      const bound = typeof address === 'object' && address !== null ? address.port : port;
+      probe.close(() => resolve(bound));
+    });
+  });
+}
+
+async function probeUdp(host: string, port: number): Promise<number> {
+  const { createSocket } = await import('node:dgram');
+  return new Promise((resolve, reject) => {
+    const probe = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+    probe.once('error', reject);
+    probe.bind({ address: host, port }, () => {
+      const bound = probe.address().port;
+      probe.close(() => resolve(bound));
     });
   });
 }

@@ -1,4 +1,4 @@
-// One line of JSON per Exchange.
+// One line of JSON per Exchange, and per stream at its end.
 
 import type { ExchangeRecord, Latin1Buffer } from '../model/exchange-record.ts';
 import { jsonText, putBytes, putEscaped, putInteger, putMilliseconds, putThreeDigits } from './json-bytes.ts';
@@ -42,6 +42,13 @@ const PROTOCOLS = new Map(
     },
   ]),
 );
+
+/** The same for streams. */
+const STREAM_PROTOCOLS = {
+  tcp: Buffer.from('","http_version":"","scheme":"tcp","status":'),
+  tls: Buffer.from('","http_version":"","scheme":"tls","status":'),
+  udp: Buffer.from('","http_version":"","scheme":"udp","status":'),
+};
 
 export class AccessLog {
   readonly #sink: LineSink;
@@ -89,8 +96,11 @@ export class AccessLog {
     at = this.#redaction.put(out, at, source, record.targetStart, record.hostStart);
     at = putBytes(out, at, PIECE.host);
     at = putEscaped(out, at, source, record.hostStart, record.userAgentStart);
-    const protocol = PROTOCOLS.get(record.httpVersion)!;
-    at = putBytes(out, at, record.https ? protocol.https : protocol.http);
+    if (record.stream !== '') at = putBytes(out, at, STREAM_PROTOCOLS[record.stream]);
+    else {
+      const protocol = PROTOCOLS.get(record.httpVersion)!;
+      at = putBytes(out, at, record.https ? protocol.https : protocol.http);
+    }
     at = putInteger(out, at, record.status);
     at = putBytes(out, at, record.upstreamSource ? PIECE.upstreamSource : PIECE.gatewaySource);
     at = putBytes(out, at, reason.json);

@@ -65,6 +65,8 @@ const LARGEST_CACHE = 128;
 export class Metrics {
   readonly statuses = new Map<string, StatusSeries>();
   readonly traffics = new Map<string, TrafficSeries>();
+  /** Ended connections and sessions by stream route. */
+  readonly streams = new Map<string, number>();
   readonly #maxSeries: number;
   #statusLines = 0;
   #requests = 0;
@@ -93,6 +95,10 @@ export class Metrics {
   }
 
   record(record: ExchangeRecord<RouteWords, Word>): void {
+    if (record.stream !== '') {
+      if (record.metrics) this.#countStream(record);
+      return;
+    }
     this.#requests++;
     if (!record.metrics) return;
     const { status, traffic } = this.#seriesOf(record);
@@ -116,6 +122,18 @@ export class Metrics {
   dropped(status: number, count: number, metricsCount: number): void {
     this.#requests += count;
     if (metricsCount > 0) this.#count(this.#other().status, status, metricsCount);
+  }
+
+  /** As APISIX's stream_connection_total: by route alone. */
+  #countStream({ labels: { labels }, preferName }: ExchangeRecord<RouteWords, Word>): void {
+    const route = (preferName && labels.routeName) || labels.routeId;
+    const known = this.streams.get(route);
+    if (known !== undefined) this.streams.set(route, known + 1);
+    else if (this.streams.size < this.#maxSeries) this.streams.set(route, 1);
+    else {
+      this.#overflowed++;
+      this.streams.set('other', (this.streams.get('other') ?? 0) + 1);
+    }
   }
 
   #count(series: StatusSeries, code: number, count: number): void {

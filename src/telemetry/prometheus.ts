@@ -117,6 +117,12 @@ function plainMetrics(metrics: Metrics, figures: Figures, prefix: string): strin
       [{ labels: {}, value: metrics.requests }],
     ),
     metric(
+      `${prefix}stream_connection_total`,
+      'counter',
+      'Total number of connections handled per stream route',
+      byName(metrics.streams, 'route'),
+    ),
+    metric(
       `${prefix}nginx_http_current_connections`,
       'gauge',
       'Number of HTTP connections',

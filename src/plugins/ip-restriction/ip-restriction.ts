@@ -2,12 +2,14 @@ import { IpSet } from '../../lib/ip-range.ts';
 import { Type } from '../../lib/schema.ts';
 import { addressList, addressListProblem } from '../../plugin/address-schema.ts';
 import { definePlugin } from '../../plugin/define-plugin.ts';
-import { reply } from '../../plugin/reply.ts';
+import type { AccessExchange, ConnectionView } from '../../plugin/exchange.ts';
+import { type Reply, reply } from '../../plugin/reply.ts';
 
 export const ipRestriction = definePlugin({
   name: 'ip-restriction',
   summary: 'Allows or refuses requests by the client address.',
   priority: 3000,
+  streams: true,
   config: Type.Object(
     {
       whitelist: Type.Optional(addressList('Addresses and ranges that are allowed; all others are refused.')),
@@ -32,8 +34,8 @@ export const ipRestriction = definePlugin({
     const list = new IpSet(whitelist ?? blacklist ?? []);
     const listed = whitelist !== undefined;
     const refused = reply(status, { message }, { reason: 'ip_restriction' });
-    return {
-      access: (exchange) => (list.has(exchange.request.clientAddress) === listed ? undefined : refused),
-    };
+    const decide = ({ request }: ConnectionView | AccessExchange): Reply | undefined =>
+      list.has(request.clientAddress) === listed ? undefined : refused;
+    return { access: decide, connect: decide };
   },
 });

@@ -1,6 +1,6 @@
 import { type Static, Type } from '../../lib/schema.ts';
-import { definePlugin } from '../../plugin/define-plugin.ts';
-import { type AccessExchange, slot } from '../../plugin/exchange.ts';
+import { definePlugin, type MaybePromise, type Outcome } from '../../plugin/define-plugin.ts';
+import { type ConnectionView, slot } from '../../plugin/exchange.ts';
 import type { Kit } from '../../plugin/kit.ts';
 import { compileCombination, compileLimitKey } from '../../plugin/limit-key.ts';
 import { compileLimitNumber, type LimitNumber } from '../../plugin/limit-number.ts';
@@ -72,11 +72,14 @@ const config = Type.Object(
 
 type Config = Static<typeof config>;
 
+/** A request, or a connection on a stream route. */
+type Subject = Pick<ConnectionView, 'get' | 'set' | 'variable'>;
+
 interface Limit {
   readonly conn: LimitNumber;
   readonly burst: LimitNumber;
   /** Undefined when the limit doesn't apply to the request. */
-  key(exchange: AccessExchange): string | undefined;
+  key(exchange: Subject): string | undefined;
 }
 
 /** A limit as it applies to one request. */
@@ -103,6 +106,7 @@ export const limitConn = definePlugin({
   name: 'limit-conn',
   summary: 'Limits how many requests are under way at once.',
   priority: 1003,
+  streams: true,
   config,
   check: (config) => configProblem(config),
   create(config, kit) {
@@ -110,7 +114,7 @@ export const limitConn = definePlugin({
     const limits = compileLimits(config, kit);
     const delayMs = config.default_conn_delay * 1000;
 
-    const stayOf = (exchange: Pick<AccessExchange, 'get'>): Stay | undefined => {
+    const stayOf = (exchange: Pick<Subject, 'get'>): Stay | undefined => {
       let stay = exchange.get(staySlot);
       while (stay !== undefined && stay.owner !== owner) stay = stay.next;
       return stay;
@@ -161,43 +165,44 @@ export const limitConn = definePlugin({
       }
     };
 
-    return {
-      access(exchange) {
-        const asks: Ask[] = [];
-        for (const limit of limits) {
-          const key = limit.key(exchange);
-          if (key === undefined) continue;
-          const conn = limit.conn(exchange);
-          const burst = limit.burst(exchange);
-          if (!(conn > 0 && burst >= 0)) return unusable('conn or burst is not a usable integer');
-          asks.push({ key, conn, burst });
+    const enter = (exchange: Subject): MaybePromise<Outcome> => {
+      const asks: Ask[] = [];
+      for (const limit of limits) {
+        const key = limit.key(exchange);
+        if (key === undefined) continue;
+        const conn = limit.conn(exchange);
+        const burst = limit.burst(exchange);
+        if (!(conn > 0 && burst >= 0)) return unusable('conn or burst is not a usable integer');
+        asks.push({ key, conn, burst });
+      }
+      if (asks.length === 0) return unusable('no rule applies');
+      const stay: Stay = { owner, keys: [], ended: false, next: exchange.get(staySlot) };
+      exchange.set(staySlot, stay);
+      let delay = 0;
+      try {
+        for (let index = 0; index < asks.length; index++) {
+          const asked = asks[index];
+          const entry = kit.limits.enter(asked.key, asked.conn + asked.burst);
+          if (entry instanceof Promise) return goOn(stay, asks, index, entry, delay);
+          const outcome = decide(stay, asked, entry);
+          if (typeof outcome !== 'number') return outcome;
+          delay += outcome;
         }
-        if (asks.length === 0) return unusable('no rule applies');
-        const stay: Stay = { owner, keys: [], ended: false, next: exchange.get(staySlot) };
-        exchange.set(staySlot, stay);
-        let delay = 0;
-        try {
-          for (let index = 0; index < asks.length; index++) {
-            const asked = asks[index];
-            const entry = kit.limits.enter(asked.key, asked.conn + asked.burst);
-            if (entry instanceof Promise) return goOn(stay, asks, index, entry, delay);
-            const outcome = decide(stay, asked, entry);
-            if (typeof outcome !== 'number') return outcome;
-            delay += outcome;
-          }
-        } catch (error) {
-          return failed(error);
-        }
-        return delay >= 1 ? goOn(stay, asks, asks.length, undefined, delay) : undefined;
-      },
-      log(exchange) {
-        const stay = stayOf(exchange);
-        if (stay === undefined || stay.ended) return;
-        // An answer of `enter` may still be on its way; whoever gets it then leaves at once.
-        stay.ended = true;
-        for (const key of stay.keys) kit.limits.leave(key);
-      },
+      } catch (error) {
+        return failed(error);
+      }
+      return delay >= 1 ? goOn(stay, asks, asks.length, undefined, delay) : undefined;
     };
+
+    const leave = (exchange: Subject): void => {
+      const stay = stayOf(exchange);
+      if (stay === undefined || stay.ended) return;
+      // An answer of `enter` may still be on its way; whoever gets it then leaves at once.
+      stay.ended = true;
+      for (const key of stay.keys) kit.limits.leave(key);
+    };
+
+    return { access: enter, log: leave, connect: enter, disconnect: leave };
   },
 });
 

@@ -5,6 +5,7 @@ export const prometheus = definePlugin({
   name: 'prometheus',
   summary: 'Counts the requests of a Route in the metrics that Prometheus scrapes.',
   priority: 500,
+  streams: true,
   config: Type.Object({
     prefer_name: Type.Boolean({
       default: false,

@@ -17,7 +17,8 @@ export const check: Command = {
     source.close();
     const { content } = source;
     await checkFile(file, content);
-    for (const line of withoutEffect(content.resources)) process.stderr.write(`warning: ${line}\n`);
+    for (const line of withoutEffect(content.resources, content.settings))
+      process.stderr.write(`warning: ${line}\n`);
     const { length } = content.resources;
     process.stdout.write(`${file} is fine: ${length} resource${length === 1 ? '' : 's'}.\n`);
   },

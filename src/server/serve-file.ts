@@ -29,7 +29,7 @@ export async function serveFile(
   const admin = settings.admin.enabled ? await startReadOnlyAdmin(file, gateway, settings, log) : undefined;
   if (admin !== undefined) lines.push(['Admin API', `http://${admin.at}/apisix/admin (to read)`]);
   announce(version, gateway, settings, lines);
-  for (const line of withoutEffect(source.content.resources)) log.warn(line);
+  for (const line of withoutEffect(source.content.resources, settings)) log.warn(line);
 
   const started = source.content.settings;
   const apply = async (): Promise<void> => {
@@ -45,7 +45,7 @@ export async function serveFile(
     if (next.change.revision === configuration.revision) return;
     configuration.commit(next.change);
     await gateway.broadcast(next.change);
-    for (const line of withoutEffect(next.change.puts)) log.warn(line);
+    for (const line of withoutEffect(next.change.puts, settings)) log.warn(line);
     log.info('configuration reloaded', { revision: configuration.revision });
   };
   source.watch(() => void apply());

@@ -51,7 +51,7 @@ export async function serveStore(
     configuration,
     store,
     broadcast(change) {
-      for (const line of withoutEffect(change.puts)) log.warn(line);
+      for (const line of withoutEffect(change.puts, settings)) log.warn(line);
       return gateway.broadcast(change);
     },
     extensions: { explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })) },
@@ -76,7 +76,7 @@ export async function serveStore(
       `curl -i http://${admin.at}/apisix/admin/routes/hello -H "X-API-KEY: ${keyText}" -X PUT -d '{"uri": "/*", "upstream": {"nodes": {"127.0.0.1:8080": 1}}}'`,
     ],
   ]);
-  for (const line of withoutEffect(configuration.snapshot.all())) log.warn(line);
+  for (const line of withoutEffect(configuration.snapshot.all(), settings)) log.warn(line);
   const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
   process.on('SIGHUP', () => void gateway.telemetry?.reopen());
   stopOnSignals(log, async () => {

@@ -7,11 +7,15 @@ const nodes = { '127.0.0.1:80': 1 };
 test('says nothing of what is heeded', () => {
   const upstream = { nodes, scheme: 'https', tls: { verify: false }, retries: 1 };
   assert.deepEqual(
-    withoutEffect([
-      { kind: 'routes', id: 'a', value: { uri: '/a', upstream } },
-      { kind: 'upstreams', id: 'b', value: upstream },
-      { kind: 'ssls', id: 'c', value: { type: 'client' } },
-    ]),
+    withoutEffect(
+      [
+        { kind: 'routes', id: 'a', value: { uri: '/a', upstream } },
+        { kind: 'upstreams', id: 'b', value: upstream },
+        { kind: 'ssls', id: 'c', value: { type: 'client' } },
+        { kind: 'stream_routes', id: 'd', value: { upstream: { nodes, scheme: 'tls' } } },
+      ],
+      { listeners: [{ address: '127.0.0.1:1', protocol: 'tcp' }] },
+    ),
     [],
   );
 });
@@ -19,11 +23,14 @@ test('says nothing of what is heeded', () => {
 test('names what is not, in Upstreams of their own and in place', () => {
   const upstream = { nodes, scheme: 'grpc', checks: { active: {} } };
   assert.deepEqual(
-    withoutEffect([
-      { kind: 'upstreams', id: 'b', value: upstream },
-      { kind: 'routes', id: 'a', value: { uri: '/a', upstream: { nodes, slow_start: {} } } },
-      { kind: 'stream_routes', id: 's', value: {} },
-    ]).map((line) => line.split(' has no effect: ')[0]),
+    withoutEffect(
+      [
+        { kind: 'upstreams', id: 'b', value: upstream },
+        { kind: 'routes', id: 'a', value: { uri: '/a', upstream: { nodes, slow_start: {} } } },
+        { kind: 'stream_routes', id: 's', value: {} },
+      ],
+      { listeners: [{ address: '127.0.0.1:1' }] },
+    ).map((line) => line.split(' has no effect: ')[0]),
     ['upstreams/b checks', 'upstreams/b scheme', 'routes/a upstream.slow_start', 'stream_routes/s'],
   );
 });

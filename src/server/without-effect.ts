@@ -3,6 +3,7 @@
 
 import { isObject } from '../lib/json.ts';
 import type { Kind } from '../model/resource.ts';
+import type { Settings } from '../model/settings.ts';
 
 interface Written {
   readonly kind: Kind;
@@ -22,12 +23,17 @@ const UPSTREAM_FIELDS: Readonly<Record<string, string>> = {
 };
 
 /** One line for each thing that is configured and not heeded. */
-export function withoutEffect(resources: Iterable<Written>): string[] {
+export function withoutEffect(
+  resources: Iterable<Written>,
+  { listeners }: Pick<Settings, 'listeners'>,
+): string[] {
   const lines: string[] = [];
+  const streams = listeners.some(({ protocol }) => protocol === 'tcp' || protocol === 'udp');
   for (const { kind, id, value } of resources) {
     const say = (field: string, why: string) => lines.push(`${kind}/${id}${field} has no effect: ${why}`);
     const reason = KINDS[kind];
     if (reason !== undefined) say('', reason);
+    if (kind === 'stream_routes' && !streams) say('', 'no listener has the protocol tcp or udp');
     if (!isObject(value)) continue;
     if (kind === 'ssls' && value.type !== 'client') {
       say('', 'TLS is not accepted yet; put a proxy that speaks it in front');

@@ -108,6 +108,12 @@ export class SluiceProcess {
     return Number(new URL(this.traffic).port);
   }
 
+  /** The ports of all listeners, in their order. */
+  get ports(): readonly number[] {
+    const line = /^ {2}traffic +(.*)$/m.exec(this.stderr)?.[1] ?? '';
+    return [...line.matchAll(/:\/\/[^\s,]*:(\d+)/g)].map((match) => Number(match[1]));
+  }
+
   /** `http://host:port` */
   get adminOrigin(): string {
     return new URL(this.#announced('Admin API') ?? '').origin;

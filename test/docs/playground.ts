@@ -13,7 +13,7 @@ import { freePort } from '../support/free-port.ts';
 const root = path.join(import.meta.dirname, '../..');
 const ECHOES = [8080, 8081, 8082];
 /** Where Sluice itself listens, and 8089, where nobody does. */
-const FREE = [9080, 9180, 9091, 8089];
+const FREE = [9080, 9081, 9082, 9100, 9101, 9102, 9180, 9091, 8089];
 const PATIENCE_MS = 30_000;
 
 export interface Finished {
@@ -28,6 +28,8 @@ export class Playground {
   readonly #echoes: Server[] = [];
   #gateway: ChildProcess | undefined;
   #log = '';
+  /** The configuration says itself where to listen. */
+  #hasListeners = false;
 
   static async open(): Promise<Playground> {
     const playground = new Playground();
@@ -53,6 +55,7 @@ export class Playground {
   }
 
   write(file: string, text: string): void {
+    if (file.startsWith('sluice.')) this.#hasListeners = /^\s*"?listeners"?:/m.test(text);
     writeFileSync(path.join(this.folder, file), this.localize(text));
   }
 
@@ -62,7 +65,8 @@ export class Playground {
     const at = (port: number) => `127.0.0.1:${this.#ports.get(port)}`;
     const given = args.map((word) => this.localize(word));
     const own = [
-      ...['--listen', at(9080), '--admin-listen', at(9180), '--metrics-listen', at(9091), '--workers', '2'],
+      ...(this.#hasListeners && args.includes('--config') ? [] : ['--listen', at(9080)]),
+      ...['--admin-listen', at(9180), '--metrics-listen', at(9091), '--workers', '2'],
       ...(args.includes('--config') ? [] : ['--access-log', 'off']),
     ];
     const gateway = spawn(path.join(this.folder, '.bin/sluice'), ['start', ...given, ...own], {

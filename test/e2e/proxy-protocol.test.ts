@@ -28,7 +28,7 @@ async function startLineTarget(scope: Scope): Promise<{ port: number; connection
   const server = net.createServer((socket) => {
     const index = connections.push(Buffer.alloc(0)) - 1;
     socket.on('error', () => {});
-    socket.on('data', (bytes) => {
+    socket.on('data', (bytes: Buffer) => {
       connections[index] = Buffer.concat([connections[index], bytes]);
       if (connections[index].latin1Slice().endsWith('\r\n\r\n'))
         socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');

@@ -78,7 +78,7 @@ export class SocketTransport implements Transport {
   readonly remoteAddress: string;
   readonly remotePort: number;
 
-  /** `peer` is who is at the other end where a hop in front said so. */
+  /** `peer` is who is at the other end of an accepted connection, or for whom a hop says it speaks. */
   constructor(socket: net.Socket, owner: TransportOwner, shared: boolean, peer?: Peer) {
     this.#socket = socket as net.Socket & Owned;
     this.#socket.transport = this;
@@ -182,16 +182,16 @@ export function listen(
   accept: (makeTransport: (owner: TransportOwner) => Transport, remoteAddress: string) => void,
 ): net.Server {
   const shared = canMoveHandles();
-  const hand = (accepted: net.Socket, peer?: Peer): void => {
-    // The address is cached on first use; read it while the accepted socket still has its handle.
-    const remoteAddress = peer?.address ?? accepted.remoteAddress ?? '';
+  const hand = (accepted: net.Socket, said?: Peer): void => {
+    // Read while the accepted socket still has its handle; a moved one whose peer has gone couldn't tell.
+    const peer = said ?? { address: accepted.remoteAddress ?? '', port: accepted.remotePort ?? 0 };
     // What the stage has read and not taken.
-    const early: Buffer | null = shared && peer !== undefined ? accepted.read() : null;
+    const early: Buffer | null = shared && said !== undefined ? accepted.read() : null;
     const socket = shared ? moved(accepted) : accepted;
     let transport: SocketTransport | undefined;
-    accept((owner) => (transport = new SocketTransport(socket, owner, shared, peer)), remoteAddress);
+    accept((owner) => (transport = new SocketTransport(socket, owner, shared, peer)), peer.address);
     if (early !== null) transport?.owner.onData(early, 0, early.length);
-    if (shared || peer !== undefined) transport?.begin();
+    if (shared || said !== undefined) transport?.begin();
   };
   const server = net.createServer(
     { noDelay: true, pauseOnConnect: shared || firstStage !== undefined, allowHalfOpen: true },

@@ -8,6 +8,8 @@ import type { Target } from './upstream.ts';
 
 /** A session without `timeout` that is silent for so long has ended; UDP itself knows no end. */
 const IDLE_MS = 60_000;
+/** A refused client is forgotten soon, so that it keeps no place from others, yet not with each datagram, which would fill the log. */
+const REFUSED = deadlinesOf(1_000);
 /** Datagrams kept while the way is being found out. */
 const MAX_WAITING = 16;
 /** Bytes on their way to the Target that the system has not taken yet; what comes then is dropped. */
@@ -44,15 +46,16 @@ export class UdpSession implements Waiting {
     this.exchange = new StreamExchange(options.host, 'udp', options.clientPort, options.ends);
   }
 
-  /** Finds the way. A client that is refused keeps its session for a while, so that its datagrams cost little. */
+  /** Finds the way. */
   start(): void {
     this.#idle.arm(this);
     this.exchange.admit((admitted) => {
-      if (this.exchange.ended || !admitted) return;
+      if (this.exchange.ended) return;
       const { upstream } = this.exchange;
+      if (!admitted) return this.#refused();
       if (upstream!.scheme === 'https') {
         this.exchange.refuse(502, 'no_tls_on_udp');
-        return;
+        return this.#refused();
       }
       this.#idle = deadlinesOf(upstream!.idleTimeout ?? IDLE_MS);
       this.#idle.arm(this);
@@ -64,6 +67,7 @@ export class UdpSession implements Waiting {
   send(datagram: Buffer): void {
     const { exchange } = this;
     exchange.bytesIn += datagram.length;
+    // Refused.
     if (exchange.status !== 0 && exchange.status !== 200) return;
     this.#idle.arm(this);
     this.#answerDue = true;
@@ -101,7 +105,13 @@ export class UdpSession implements Waiting {
   #attempt(): void {
     const target = this.exchange.next();
     if (target !== undefined) this.#connect(target);
-    else if (this.exchange.status === 0) this.exchange.refuse(503, 'no_target');
+    else this.#refused();
+  }
+
+  #refused(): void {
+    this.#waiting = [];
+    this.#answerDue = false;
+    REFUSED.arm(this);
   }
 
   #connect(target: Target): void {
@@ -120,7 +130,8 @@ export class UdpSession implements Waiting {
     socket.on('error', () => this.#onError(socket));
     socket.on('message', (datagram) => this.#onAnswer(datagram));
     // Connected, so that nobody but the Target can answer, and that its absence is heard of.
-    socket.connect(target.port, address, () => {
+    socket.connect(target.port, address, (...[error]: unknown[]) => {
+      if (error !== undefined && error !== null) return this.#onError(socket);
       beginEvent();
       if (this.#socket !== socket) return;
       this.exchange.connected();

@@ -1,7 +1,10 @@
 // The PROXY protocol, in and out, for HTTP and TCP; and limits for connections.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import https from 'node:https';
 import net from 'node:net';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { startWithFile } from '../support/config-file.ts';
@@ -188,6 +191,51 @@ routes: [ { id: all, uri: /*, upstream: { proxy_protocol: v1, nodes: { "127.0.0.
       const [line, request] = bytes.latin1Slice().split('\r\n');
       assert.equal(line, `PROXY TCP4 127.0.0.1 127.0.0.1 ${localPort} ${sluice.port}`);
       assert.equal(request, 'GET / HTTP/1.1');
+    }
+  });
+
+  test('on to a Target of TLS: the header comes before the handshake', async (t) => {
+    const headers: Buffer[] = [];
+    const certificates = path.join(import.meta.dirname, '../support/certificates');
+    const secure = https.createServer(
+      {
+        cert: readFileSync(path.join(certificates, 'server.crt')),
+        key: readFileSync(path.join(certificates, 'server.key')),
+      },
+      (_request, response) => response.end('inside'),
+    );
+    const server = net.createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('readable', () => {
+        headers.push(socket.read(28));
+        secure.emit('connection', socket);
+      });
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    t.after(() => {
+      server.close();
+      secure.close();
+    });
+    const { port } = server.address() as net.AddressInfo;
+    const { sluice } = await startWithFile(
+      t,
+      `
+listeners: [ { address: "127.0.0.1:0" }, { address: "127.0.0.1:0", protocol: tcp } ]
+routes: [ { id: all, uri: /*, upstream: { scheme: https, proxy_protocol: v2, tls: { verify: false }, nodes: { "localhost:${port}": 1 } } } ]
+stream_routes: [ { id: all, upstream: { scheme: tls, proxy_protocol: v2, tls: { verify: false }, nodes: { "localhost:${port}": 1 } } } ]
+`,
+      { keepListeners: true },
+    );
+    for (const listening of sluice.ports) {
+      const client = await RawClient.connect(listening);
+      const { localPort } = client.socket;
+      client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await client.has('inside');
+      client.destroy();
+      const ports = [localPort!, listening].map((number) => number.toString(16).padStart(4, '0')).join('');
+      assert.equal(headers.at(-1)?.toString('hex'), `${V2_SIGNATURE}2111000c7f0000017f000001${ports}`);
     }
   });
 });

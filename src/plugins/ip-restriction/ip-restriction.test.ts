@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkConfig, run } from '../../plugin/testing.ts';
+import type { ConnectionView } from '../../plugin/exchange.ts';
+import type { Reply } from '../../plugin/reply.ts';
+import { bind, checkConfig, run } from '../../plugin/testing.ts';
 import { ipRestriction } from './ip-restriction.ts';
 
 async function status(config: Record<string, unknown>, clientAddress: string): Promise<number> {
@@ -64,4 +66,12 @@ test('takes exactly one of the lists', () => {
     checkConfig(ipRestriction, { whitelist: ['::1'], blacklist: ['::1'] }),
     'value should match only one schema, but matches both schemas 1 and 2',
   );
+});
+
+test('refuses connections of stream routes, too', () => {
+  const { handlers } = bind(ipRestriction, { whitelist: ['10.0.0.0/8'] });
+  const connect = (clientAddress: string) =>
+    handlers.connect!({ request: { clientAddress } } as unknown as ConnectionView);
+  assert.equal(connect('10.1.2.3'), undefined);
+  assert.equal((connect('192.0.2.1') as Reply).status, 403);
 });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ConnectionView } from '../../plugin/exchange.ts';
+import type { Reply } from '../../plugin/reply.ts';
 import { bind, checkConfig, ManualClock, NaiveLimits, type RunResult, run } from '../../plugin/testing.ts';
 import { limitConn } from './limit-conn.ts';
 
@@ -194,4 +196,24 @@ test('says what is wrong with a config', () => {
     checkConfig(limitConn, { ...base, policy: 'redis', redis_host: '127.0.0.1' }) ?? '',
     /policy redis is not yet available/,
   );
+});
+
+test('counts connections of stream routes until their end', () => {
+  const { handlers } = bind(limitConn, { conn: 1, burst: 0, default_conn_delay: 1, key: 'remote_addr' });
+  const connection = (address: string): ConnectionView => {
+    const slots = new Map<unknown, unknown>();
+    return {
+      get: (slot: unknown) => slots.get(slot),
+      set: (slot: unknown, value: unknown) => slots.set(slot, value),
+      variable: (name: string) => (name === 'remote_addr' ? address : undefined),
+    } as unknown as ConnectionView;
+  };
+  const [first, second, other] = [connection('a'), connection('a'), connection('b')];
+  assert.equal(handlers.connect!(first), undefined);
+  assert.equal((handlers.connect!(second) as Reply).status, 503);
+  handlers.disconnect!(second);
+  assert.equal(handlers.connect!(other), undefined);
+  assert.equal((handlers.connect!(connection('a')) as Reply).status, 503);
+  handlers.disconnect!(first);
+  assert.equal(handlers.connect!(connection('a')), undefined);
 });

@@ -14,7 +14,7 @@ import type { Refusals } from './refusals.ts';
 import { streamEnd } from './stream-end.ts';
 import type { StreamExchange } from './stream-exchange.ts';
 import type { StreamRoutes } from './stream-routes.ts';
-import { TcpStream, type TcpStreamHost } from './tcp-stream.ts';
+import { TcpStream, type TcpStreamHost, type TerminatedTls } from './tcp-stream.ts';
 import type { UdpListener } from './udp-listener.ts';
 
 export interface StreamPlaneOptions {
@@ -87,12 +87,16 @@ export class StreamPlane implements TcpStreamHost {
     });
   }
 
-  /** Takes a client's connection. */
-  accept(makeTransport: (owner: TransportOwner) => Transport, address: string): void {
+  /** Takes a client's connection: as it is, or from whoever has terminated its TLS. */
+  accept(
+    makeTransport: (owner: TransportOwner) => Transport,
+    address: string,
+    session?: TerminatedTls,
+  ): void {
     this.acceptedConnections++;
     const { connectionLimits, refusals } = this.#options;
     const refused = connectionLimits?.enter(plainAddress(address));
-    if (refused === undefined) this.#streams.add(new TcpStream(this, makeTransport));
+    if (refused === undefined) this.#streams.add(new TcpStream(this, makeTransport, session));
     else {
       makeTransport(NOBODY).destroy();
       refusals.add(refused, address);

@@ -21,6 +21,11 @@ export interface TcpStreamHost extends StreamHost {
   onStreamClosed(stream: TcpStream): void;
 }
 
+/** What a handshake found out that a stream route may ask for. */
+export interface TerminatedTls {
+  readonly serverName: string | undefined;
+}
+
 /** A client's connection, the way to a Target, and the bytes between them, with back-pressure and half-close. */
 export class TcpStream implements TransportOwner, Waiting {
   deadlines: Deadlines | null = null;
@@ -42,7 +47,12 @@ export class TcpStream implements TransportOwner, Waiting {
   #clientEnded = false;
   #clientClosed = false;
 
-  constructor(host: TcpStreamHost, makeTransport: (owner: TransportOwner) => Transport) {
+  /** `session` is there when TLS was terminated in front of it. */
+  constructor(
+    host: TcpStreamHost,
+    makeTransport: (owner: TransportOwner) => Transport,
+    session?: TerminatedTls,
+  ) {
     this.#host = host;
     const client = makeTransport(this);
     this.#client = client;
@@ -51,7 +61,11 @@ export class TcpStream implements TransportOwner, Waiting {
       serverAddress: plainAddress(client.localAddress),
       serverPort: client.localPort,
     });
-    if (host.routes.router.wantsServerName(this.exchange.ends)) {
+    if (session !== undefined) {
+      this.exchange.protocol = 'tls';
+      this.exchange.serverName = session.serverName?.toLowerCase();
+      this.#decide();
+    } else if (host.routes.router.wantsServerName(this.exchange.ends)) {
       this.#stage = Stage.Hello;
       host.helloDeadlines.arm(this);
     } else this.#decide();

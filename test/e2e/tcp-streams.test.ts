@@ -1,9 +1,12 @@
 // TCP by stream routes: real sockets, two workers, the whole program.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { startWithFile } from '../support/config-file.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
+import { SluiceProcess, temporaryFolder } from '../support/process.ts';
 import { RawClient } from '../support/raw.ts';
 import { startStreamTarget } from '../support/stream-target.ts';
 
@@ -252,6 +255,46 @@ stream_routes:
     await gateway.logged(
       'plugin [key-auth] works on HTTP requests, not on stream routes; those that do: ip-restriction, limit-conn, prometheus',
     );
+  });
+
+  test('the Admin API changes stream routes while they serve', async (t) => {
+    const target = await startStreamTarget(t, { greeting: 'hi' });
+    const folder = temporaryFolder(t);
+    const file = path.join(folder, 'settings.yaml');
+    writeFileSync(file, listeners(TCP));
+    const sluice = await SluiceProcess.start(t, {
+      ...options,
+      args: ['start', '--settings', file, '--data', path.join(folder, 'data')],
+    });
+    const [, port] = sluice.ports;
+    const before = await RawClient.connect(port);
+    assert.equal(await before.finished(), '');
+    await sluice.put('upstreams/u', { type: 'roundrobin', scheme: 'tcp', nodes: { '127.0.0.1:1': 1 } });
+    await sluice.put('services/s', { upstream_id: 'u' });
+    await sluice.put('stream_routes/r', { service_id: 's' });
+    await sluice.put('upstreams/u', {
+      type: 'roundrobin',
+      scheme: 'tcp',
+      nodes: { [`127.0.0.1:${target.port}`]: 1 },
+    });
+    const client = await RawClient.connect(port);
+    await client.has('hi');
+    const refused = await sluice.admin('PUT', 'stream_routes/r', { service_id: 's', plugins: { cors: {} } });
+    assert.equal(refused.status, 400);
+    assert.match(refused.body, /plugin \[cors\] works on HTTP requests, not on stream routes/);
+    // What a Service needs HTTP for can't be left out: the connection is not served.
+    await sluice.put('services/s', { upstream_id: 'u', plugins: { 'key-auth': {} } });
+    const protectedOne = await RawClient.connect(port);
+    assert.equal(await protectedOne.finished(), '');
+    const line = await eventually('the reason', () =>
+      sluice.log.find(({ message }) =>
+        message.includes('plugin [key-auth] of services/s works on HTTP requests'),
+      ),
+    );
+    assert.equal(line.route_id, 'r');
+    client.write('!');
+    await client.has('hi!');
+    client.destroy();
   });
 
   test('clients with the same address reach the same Target by chash', async (t) => {

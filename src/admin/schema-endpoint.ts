@@ -8,8 +8,8 @@ import { type AdminReply, errorReply } from './admin-reply.ts';
 export function pluginList(configuration: Configuration, query: URLSearchParams): AdminReply {
   const subsystem = query.get('subsystem') ?? 'http';
   if (subsystem !== 'http' && subsystem !== 'stream') return errorReply(400, 'invalid subsystem passed');
-  const names = byPriority(configuration).map(({ name }) => name);
-  return { status: 200, body: subsystem === 'http' ? names : [] };
+  const plugins = byPriority(configuration).filter(({ streams }) => subsystem === 'http' || streams === true);
+  return { status: 200, body: plugins.map(({ name }) => name) };
 }
 
 /** `GET /plugins/{name}` and `GET /schema/plugins/{name}`: the schema of its config, or of another place with `schema_type`. */
@@ -23,8 +23,8 @@ export function pluginSchema(
     return { ...errorReply(400, `unsupported subsystem: ${subsystem}`), versioned: true };
   }
   if (query.get('all') === 'true') return { status: 200, body: allPlugins(configuration), versioned: true };
-  const plugin = subsystem === 'http' && name !== undefined ? configuration.plugins.get(name) : undefined;
-  if (plugin === undefined) {
+  const plugin = name === undefined ? undefined : configuration.plugins.get(name);
+  if (plugin === undefined || (subsystem === 'stream' && plugin.streams !== true)) {
     return { ...errorReply(404, `plugin not found in subsystem ${subsystem}`), versioned: true };
   }
   const type = query.get('schema_type');

@@ -150,6 +150,8 @@ stream_routes:
     const refused = await sluice.admin('PUT', 'stream_routes/r', { service_id: 's', plugins: { cors: {} } });
     assert.equal(refused.status, 400);
     assert.match(refused.body, /plugin \[cors\] works on HTTP requests, not on stream routes/);
+    const listed = await sluice.admin('GET', 'plugins/list?subsystem=stream');
+    assert.deepEqual(JSON.parse(listed.body), ['ip-restriction', 'limit-conn', 'prometheus']);
     // What a Service needs HTTP for can't be left out: the connection is not served.
     await sluice.put('services/s', { upstream_id: 'u', plugins: { 'key-auth': {} } });
     const protectedOne = await RawClient.connect(port);

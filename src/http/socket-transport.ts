@@ -176,13 +176,32 @@ export interface ListenOptions {
   readonly firstStage?: FirstStage;
 }
 
+/** Accepts sockets, `paused` ones before anything is read; `peer` is who they speak for, where a first stage has found out. */
+export function listenRaw(
+  { firstStage, ...options }: ListenOptions,
+  accept: (socket: net.Socket, peer: Peer | undefined) => void,
+  paused = firstStage !== undefined,
+): net.Server {
+  const server = net.createServer(
+    { noDelay: true, pauseOnConnect: paused, allowHalfOpen: true },
+    (socket) => {
+      if (socket.remoteAddress === undefined)
+        socket.destroy(); // gone before we got it
+      else if (firstStage === undefined) accept(socket, undefined);
+      else firstStage(socket, (peer) => accept(socket, peer));
+    },
+  );
+  server.listen({ ...options, backlog: 4096 });
+  return server;
+}
+
 /** Accepts connections; `accept` gives each its owner and gets its transport. */
 export function listen(
-  { firstStage, ...options }: ListenOptions,
+  options: ListenOptions,
   accept: (makeTransport: (owner: TransportOwner) => Transport, remoteAddress: string) => void,
 ): net.Server {
   const shared = canMoveHandles();
-  const hand = (accepted: net.Socket, said?: Peer): void => {
+  const hand = (accepted: net.Socket, said: Peer | undefined): void => {
     // Read while the accepted socket still has its handle; a moved one whose peer has gone couldn't tell.
     const peer = said ?? { address: accepted.remoteAddress ?? '', port: accepted.remotePort ?? 0 };
     // What the stage has read and not taken.
@@ -193,17 +212,7 @@ export function listen(
     if (early !== null) transport?.owner.onData(early, 0, early.length);
     if (shared || said !== undefined) transport?.begin();
   };
-  const server = net.createServer(
-    { noDelay: true, pauseOnConnect: shared || firstStage !== undefined, allowHalfOpen: true },
-    (accepted) => {
-      if (accepted.remoteAddress === undefined) {
-        accepted.destroy(); // gone before we got it
-      } else if (firstStage === undefined) hand(accepted);
-      else firstStage(accepted, (peer) => hand(accepted, peer));
-    },
-  );
-  server.listen({ ...options, backlog: 4096 });
-  return server;
+  return listenRaw(options, hand, shared || options.firstStage !== undefined);
 }
 
 /** A socket of our own on the handle of an accepted one. */

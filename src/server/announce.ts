@@ -13,7 +13,7 @@ export function announce(
 ): void {
   const traffic = settings.listeners.map(
     ({ address, protocol = 'http' }, index) =>
-      `${protocol}://${parseAddress(address).host}:${gateway.workers.ports[index]}`,
+      `${protocol}://${inUrl(parseAddress(address).host)}:${gateway.workers.ports[index]}`,
   );
   const count = gateway.workers.revisions.length;
   const metrics = gateway.telemetry?.metricsAddress;
@@ -29,11 +29,15 @@ export function announce(
   for (const [name, text] of all) process.stderr.write(`  ${name.padEnd(10)} ${text}\n`);
 }
 
+function inUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
 /** Where a client on this machine finds the first listener, as `host:port`. */
 export function reachable(gateway: Gateway, settings: Settings): string {
   const { host } = parseAddress(settings.listeners[0].address);
   const everywhere = host === '0.0.0.0' || host === '::';
-  return `${everywhere ? '127.0.0.1' : host}:${gateway.workers.ports[0]}`;
+  return `${everywhere ? '127.0.0.1' : inUrl(host)}:${gateway.workers.ports[0]}`;
 }
 
 /** A path as short as it can be said from here. */

@@ -72,6 +72,12 @@ export interface SettingsShape {
     readonly max_headers?: number;
     /** Bytes of the largest request body; 0 for no limit. Default: `0`. */
     readonly max_body_bytes?: number;
+    /** Connections of clients that may be open at once; 0 for no limit. Default: `0`. */
+    readonly max_connections?: number;
+    /** Connections that may be open at once from one address; 0 for no limit. Default: `0`. */
+    readonly max_connections_per_address?: number;
+    /** Clients of UDP that each worker serves at once. Default: `4096`. */
+    readonly max_udp_sessions?: number;
   };
   /** The access log: a line of JSON for every request. */
   readonly access_log?: {
@@ -292,6 +298,8 @@ export interface UpstreamShape<R extends References = References> {
   /** mod of host passing Default: `"pass"`. */
   readonly pass_host?: 'pass' | 'node' | 'rewrite';
   readonly upstream_host?: string;
+  /** Begin each connection to a Target with a PROXY protocol header of this version. Connections are not shared between clients then. */
+  readonly proxy_protocol?: 'v1' | 'v2';
   readonly service_name?: string;
 }
 
@@ -437,7 +445,7 @@ export interface StreamRouteShape<R extends References = References> {
   readonly upstream?: UpstreamShape<R>;
   readonly upstream_id?: R['upstreams'];
   readonly service_id?: R['services'];
-  readonly plugins?: Bindings<R>;
+  readonly plugins?: Readonly<Record<string, unknown>>;
   readonly protocol?: {
     readonly name: string;
     readonly superior_id?: string | number;

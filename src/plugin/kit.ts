@@ -2,7 +2,7 @@ import type { BindingPlace } from '../model/binding.ts';
 import type { Value } from '../model/resource.ts';
 import type { CredentialIndex } from './consumer.ts';
 import type { UpstreamHandle } from './exchange.ts';
-import type { Limits } from './limits.ts';
+import type { Limits, SharedLimits, SharedLimitsOptions } from './limits.ts';
 import type { OwnRequest, OwnResponse } from './own-request.ts';
 import type { Template, Variable } from './variable.ts';
 
@@ -33,6 +33,8 @@ export interface Kit {
   /** Resolves after so many milliseconds. Never rejects; without sockets, as in `explain`, it resolves at once. */
   delay(milliseconds: number): Promise<void>;
   readonly limits: Limits;
+  /** Limits in a Redis, for what several machines count together; to be released in `dispose`. */
+  sharedLimits(options: SharedLimitsOptions): SharedLimits;
   /** The credentials of this Plugin. */
   readonly credentials: CredentialIndex;
   readonly log: Logger;

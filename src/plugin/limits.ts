@@ -1,3 +1,5 @@
+import type { RedisSettings } from './redis-settings.ts';
+
 /** What a limit decided about one request. */
 export interface LimitVerdict {
   readonly allowed: boolean;
@@ -26,4 +28,27 @@ export interface Limits {
   /** Enters a concurrency limit: `current` is the number inside with this one, or refused and not inside. */
   enter(key: string, maximum: number): MaybePromise<{ readonly allowed: boolean; readonly current: number }>;
   leave(key: string): void;
+}
+
+/** Limits that several machines share. */
+export interface SharedLimits extends Limits {
+  /** To be called once, when they are no longer used; what was entered may still leave afterwards. */
+  release(): void;
+}
+
+/** What a Plugin asks its Kit for. */
+export interface SharedLimitsOptions {
+  readonly redis: RedisSettings;
+  /** Who entered and never left is forgotten after so many seconds: its machine is gone. */
+  readonly stayTtlSeconds: number;
+  /** Ask this machine's own Limits while the others can't be asked, instead of failing. */
+  readonly countLocally: boolean;
+}
+
+/**
+ * The counters can't be asked now. Whoever keeps them has said so in the log once, so that nobody needs
+ * to for each request.
+ */
+export class LimitsUnavailable extends Error {
+  override readonly name = 'LimitsUnavailable';
 }

@@ -1,29 +1,48 @@
-// The `redis*` fields that APISIX's limiting Plugins share. They are in the schemas so that a config
-// says the same here as there; `check` refuses the policies that are not built yet.
+// The `redis*` fields that APISIX's limiting Plugins share, so that a config says the same here as
+// there, and two of our own: how long a request waits for Redis, and what happens when it waited in vain.
 
 import { Type } from '../lib/schema.ts';
+import { nodeAddress, type RedisFields } from './redis-settings.ts';
 
 const password = Type.String({ minLength: 0, secret: true, description: 'Password for Redis.' });
 const timeout = Type.Integer({
   minimum: 1,
   default: 1000,
-  description: 'Time allowed for one command, in milliseconds.',
+  description:
+    'Time allowed for connecting, and for a silent Redis before its connection is given up, in milliseconds. How long a request waits says `redis_decision_timeout`.',
 });
 const keepalivePool = Type.Integer({
   minimum: 1,
   default: 100,
-  description: 'Idle connections to Redis kept open.',
+  description: 'Has no effect: each worker has one connection and sends all commands over it.',
 });
 const keepaliveTimeout = Type.Integer({
   minimum: 1000,
   default: 10000,
-  description: 'How long an idle connection to Redis is kept, in milliseconds.',
+  description: 'Has no effect: the connection is kept as long as a Binding uses it.',
 });
 const database = Type.Integer({ minimum: 0, default: 0, description: 'Number of the Redis database.' });
 const username = Type.String({ minLength: 1, description: 'User name for Redis, where it uses ACLs.' });
 
+/** Additions to APISIX's fields. */
+const failureFields = {
+  redis_decision_timeout: Type.Integer({
+    minimum: 1,
+    default: 50,
+    description:
+      'How long a request waits for an answer of Redis before `on_redis_failure` decides, in milliseconds.',
+  }),
+  on_redis_failure: Type.Optional(
+    Type.Enum(['refuse', 'allow', 'count_locally'], {
+      description:
+        'What happens to requests while Redis does not answer: they are answered with 500, pass uncounted, or are counted by this machine alone. Unless said, `allow_degradation` chooses between `allow` and `refuse`.',
+    }),
+  ),
+};
+
 const redis = {
   properties: {
+    ...failureFields,
     redis_host: Type.String({ minLength: 2, description: 'Address of the Redis server.' }),
     redis_port: Type.Integer({ minimum: 1, default: 6379, description: 'Port of the Redis server.' }),
     redis_username: username,
@@ -40,6 +59,7 @@ const redis = {
 
 const redisCluster = {
   properties: {
+    ...failureFields,
     redis_cluster_nodes: Type.Array(Type.String({ minLength: 2, maxLength: 100 }), {
       minItems: 1,
       description: 'Addresses of nodes of the Redis cluster, as `host:port`.',
@@ -60,6 +80,7 @@ const redisCluster = {
 
 const redisSentinel = {
   properties: {
+    ...failureFields,
     redis_sentinels: Type.Array(
       Type.Object(
         {
@@ -73,7 +94,8 @@ const redisSentinel = {
     redis_master_name: Type.String({ minLength: 1, description: 'Name of the master the sentinels watch.' }),
     redis_role: Type.Enum(['master', 'slave'], {
       default: 'master',
-      description: 'Which of the watched servers to use.',
+      description:
+        'Which of the watched servers to use. Counters have to be written, so only `master` will do.',
     }),
     redis_connect_timeout: Type.Integer({
       minimum: 1,
@@ -88,7 +110,7 @@ const redisSentinel = {
     redis_keepalive_timeout: Type.Integer({
       minimum: 1,
       default: 60000,
-      description: 'How long an idle connection is kept, in milliseconds.',
+      description: 'Has no effect: the connection is kept as long as a Binding uses it.',
     }),
     redis_database: database,
     redis_username: username,
@@ -123,8 +145,15 @@ export const redisPoliciesWithSentinel = when(
   when('redis-cluster', redisCluster, when('redis-sentinel', redisSentinel)),
 );
 
-/** Why a policy can't be used, or undefined for `local`. */
-export function policyProblem(policy: string): string | undefined {
-  if (policy === 'local') return undefined;
-  return `policy ${policy} is not yet available, use policy local: its counters are exact across all workers of one machine`;
+/** What is wrong with the `redis*` fields that a schema can't say, or undefined. */
+export function redisProblem(config: RedisFields & { readonly redis_role?: string }): string | undefined {
+  if (config.policy === 'redis-cluster') {
+    const wrong = config.redis_cluster_nodes?.find((node) => nodeAddress(node) === undefined);
+    if (wrong !== undefined)
+      return `redis_cluster_nodes: "${wrong}" is not an address; write it as host:port`;
+  }
+  if (config.policy === 'redis-sentinel' && config.redis_role === 'slave') {
+    return 'redis_role slave: counters have to be written, so use redis_role master';
+  }
+  return undefined;
 }

@@ -4,7 +4,7 @@ import type { Value } from '../model/resource.ts';
 import type { CredentialIndex } from '../plugin/consumer.ts';
 import type { UpstreamHandle } from '../plugin/exchange.ts';
 import type { Clock, Kit, Logger, Place } from '../plugin/kit.ts';
-import type { Limits } from '../plugin/limits.ts';
+import type { Limits, SharedLimits, SharedLimitsOptions } from '../plugin/limits.ts';
 import type { OwnRequest, OwnResponse } from '../plugin/own-request.ts';
 import {
   compileTemplate,
@@ -20,6 +20,8 @@ export interface KitSurroundings {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly log: Logger;
+  /** Absent where nothing may go out: then this machine's own Limits stand in. */
+  sharedLimits?(options: SharedLimitsOptions): SharedLimits;
   random(): number;
   delay(milliseconds: number): Promise<void>;
   credentials(plugin: string): CredentialIndex;
@@ -53,6 +55,10 @@ export class BindingKit implements Kit {
     this.limits = surroundings.limits;
     this.credentials = surroundings.credentials(this.#plugin);
     this.log = surroundings.log;
+  }
+
+  sharedLimits(options: SharedLimitsOptions): SharedLimits {
+    return this.#surroundings.sharedLimits?.(options) ?? standIn(this.limits);
   }
 
   random(): number {
@@ -90,6 +96,17 @@ export class BindingKit implements Kit {
       throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error });
     }
   }
+}
+
+function standIn(limits: Limits): SharedLimits {
+  return {
+    fixedWindow: (...asked) => limits.fixedWindow(...asked),
+    slidingWindow: (...asked) => limits.slidingWindow(...asked),
+    leakyBucket: (...asked) => limits.leakyBucket(...asked),
+    enter: (...asked) => limits.enter(...asked),
+    leave: (key) => limits.leave(key),
+    release: () => {},
+  };
 }
 
 /** A short text for a long one: 64 bits, as operators don't collide on purpose. */

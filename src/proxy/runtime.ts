@@ -26,6 +26,7 @@ import { upstreamOptions } from './upstream-options.ts';
 export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createBalancer'> {
   readonly plugins: readonly Plugin[];
   readonly limits: Limits;
+  readonly sharedLimits?: KitSurroundings['sharedLimits'];
   readonly log: Logger;
   readonly clock: KitSurroundings['clock'];
   random(): number;
@@ -59,10 +60,11 @@ export class Runtime implements RouteCompiler {
     this.#surroundings = surroundings;
     this.#plugins = new Map(surroundings.plugins.map((plugin) => [plugin.name, plugin]));
     this.consumers = new Consumers(this.#plugins, (plugins, place) => this.#makeBindings(plugins, place));
-    const { clock, limits, log } = surroundings;
+    const { clock, limits, log, sharedLimits } = surroundings;
     this.#kit = {
       clock,
       limits,
+      ...(sharedLimits !== undefined && { sharedLimits }),
       log,
       random: () => surroundings.random(),
       delay: (milliseconds) => surroundings.delay(milliseconds),

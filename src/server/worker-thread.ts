@@ -23,6 +23,9 @@ import type { StreamPlane, StreamPlaneOptions } from '../proxy/stream-plane.ts';
 import { monotonic } from '../state/memory/monotonic-clock.ts';
 import { RecordRing, WORKER_GAUGE } from '../state/memory/record-ring.ts';
 import { SharedState } from '../state/memory/shared-state.ts';
+import { RedisLimits } from '../state/redis/limits.ts';
+import { openRedis } from '../state/redis/open-redis.ts';
+import { RedisLinks } from '../state/redis/redis-links.ts';
 import { balancersOn } from './balancing.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { loadPluginFile, type PluginFile } from './plugin-files.ts';
@@ -48,9 +51,15 @@ async function run(): Promise<void> {
     now: monotonic,
     random: Math.random,
   });
+  const redisLinks = new RedisLinks({ log, random: Math.random, open: openRedis });
   const runtime = new Runtime(snapshot, {
     plugins,
     limits: state.limits,
+    sharedLimits({ redis, stayTtlSeconds, countLocally }) {
+      const { link, stays, release } = redisLinks.acquire(redis);
+      const local = countLocally ? state.limits : undefined;
+      return new RedisLimits(link, stays, { stayTtlSeconds, local, release });
+    },
     log,
     clock: { now: Date.now, monotonic },
     random: Math.random,

@@ -6,7 +6,7 @@ import type { Consumer, CredentialIndex, CredentialMatch } from '../consumer.ts'
 import type { Plugin } from '../define-plugin.ts';
 import type { UpstreamHandle } from '../exchange.ts';
 import type { Clock, Kit, Logger, Place } from '../kit.ts';
-import type { Limits } from '../limits.ts';
+import type { Limits, SharedLimits, SharedLimitsOptions } from '../limits.ts';
 import type { OwnRequest, OwnResponse } from '../own-request.ts';
 import { compileTemplate, compileVariable } from '../variable.ts';
 import { currentRun, runAllowing } from './forbidden-globals.ts';
@@ -29,6 +29,8 @@ export interface KitOptions {
   /** Two runs with the same seed see the same `kit.random()`. */
   readonly seed?: number;
   readonly limits?: Limits;
+  /** What `kit.sharedLimits` gives; `limits` in their place when absent. */
+  readonly sharedLimits?: (options: SharedLimitsOptions) => SharedLimits;
   readonly credentials?: readonly TestCredential[];
   /** Consumers without a credential, for `anonymous_consumer`. */
   readonly consumers?: readonly ConsumerInput[];
@@ -58,6 +60,7 @@ export class TestKit implements Kit {
   readonly lines: LogLine[] = [];
   /** The milliseconds of every delay that was asked for. */
   readonly delays: number[] = [];
+  readonly #sharedLimits: KitOptions['sharedLimits'];
   readonly #givenClock: Clock;
   readonly #metadata: Value | undefined;
   readonly #upstreams: readonly string[] | undefined;
@@ -75,6 +78,7 @@ export class TestKit implements Kit {
       monotonic: () => runAllowing(() => this.#givenClock.monotonic()),
     };
     this.limits = options.limits ?? new NaiveLimits(this.clock);
+    this.#sharedLimits = options.sharedLimits;
     this.credentials = credentialIndex(plugin, options);
     const write =
       (level: LogLine['level']) =>
@@ -91,6 +95,10 @@ export class TestKit implements Kit {
     this.#upstreams = options.upstreams;
     this.#send = options.send;
     this.#seed = options.seed ?? 1;
+  }
+
+  sharedLimits(options: SharedLimitsOptions): SharedLimits {
+    return this.#sharedLimits?.(options) ?? Object.assign(Object.create(this.limits), { release: () => {} });
   }
 
   /** Mulberry32: small, and the same on every machine. */

@@ -4,8 +4,9 @@ import { type ConnectionView, slot } from '../../plugin/exchange.ts';
 import type { Kit } from '../../plugin/kit.ts';
 import { compileCombination, compileLimitKey } from '../../plugin/limit-key.ts';
 import { compileLimitNumber, type LimitNumber } from '../../plugin/limit-number.ts';
+import { degradationField, limitPolicy } from '../../plugin/limit-policy.ts';
 import { refusalFields, refuse } from '../../plugin/limit-refusal.ts';
-import { policyProblem, redisPolicies } from '../../plugin/redis-policy.ts';
+import { redisPolicies, redisProblem } from '../../plugin/redis-policy.ts';
 import { type Reply, reply } from '../../plugin/reply.ts';
 
 const conn = Type.Union([Type.Integer({ exclusiveMinimum: 0 }), Type.String()], {
@@ -54,18 +55,17 @@ const config = Type.Object(
     ),
     policy: Type.Enum(['local', 'redis', 'redis-cluster'], {
       default: 'local',
-      description: 'Where the counters are kept. The Redis policies are not yet available.',
+      description:
+        'Where the counters are kept: in memory that all workers of this machine share, or in Redis for several machines.',
     }),
     key_ttl: Type.Integer({
       minimum: 1,
       default: 3600,
-      description: 'Seconds after which Redis forgets a key.',
+      description:
+        'Seconds after which Redis forgets a request that never left, because its gateway was killed. A request that takes longer counts no more.',
     }),
     ...refusalFields,
-    allow_degradation: Type.Boolean({
-      default: false,
-      description: 'Let requests pass when the limit itself fails, instead of answering 500.',
-    }),
+    ...degradationField,
   },
   { oneOf: [{ required: ['conn', 'burst', 'key'] }, { required: ['rules'] }], ...redisPolicies },
 );
@@ -112,6 +112,7 @@ export const limitConn = definePlugin({
   create(config, kit) {
     const owner = {};
     const limits = compileLimits(config, kit);
+    const { limits: counters, failsOpen, dispose } = limitPolicy(config, kit);
     const delayMs = config.default_conn_delay * 1000;
 
     const stayOf = (exchange: Pick<Subject, 'get'>): Stay | undefined => {
@@ -120,10 +121,10 @@ export const limitConn = definePlugin({
       return stay;
     };
 
-    const failed = (error: unknown): Reply | undefined => {
-      kit.log.error('failed to limit conn', { error: String(error) });
-      return config.allow_degradation ? undefined : reply(500, undefined, { reason: 'limit_conn_failed' });
-    };
+    const failed = (error: unknown): Reply | undefined =>
+      failsOpen('failed to limit conn', error)
+        ? undefined
+        : reply(500, undefined, { reason: 'limit_conn_failed' });
 
     const unusable = (problem: string): Reply | undefined => {
       kit.log.error('failed to get limit conn rules', { problem });
@@ -133,7 +134,7 @@ export const limitConn = definePlugin({
     /** The delay in milliseconds for whoever is in, or a Reply for whoever is not. */
     const decide = (stay: Stay, asked: Ask, entry: { allowed: boolean; current: number }): Reply | number => {
       if (!entry.allowed) return refuse(config, config.default_conn_delay, 'limit_conn');
-      if (stay.ended) kit.limits.leave(asked.key);
+      if (stay.ended) counters.leave(asked.key);
       else stay.keys.push(asked.key);
       if (entry.current <= asked.conn) return 0;
       return config.only_use_default_delay ? delayMs : delayMs * Math.floor((entry.current - 1) / asked.conn);
@@ -153,7 +154,7 @@ export const limitConn = definePlugin({
           const entry =
             index === from && pending !== undefined
               ? pending
-              : kit.limits.enter(asked.key, asked.conn + asked.burst);
+              : counters.enter(asked.key, asked.conn + asked.burst);
           const outcome = decide(stay, asked, await entry);
           if (typeof outcome !== 'number') return outcome;
           total += outcome;
@@ -182,7 +183,7 @@ export const limitConn = definePlugin({
       try {
         for (let index = 0; index < asks.length; index++) {
           const asked = asks[index];
-          const entry = kit.limits.enter(asked.key, asked.conn + asked.burst);
+          const entry = counters.enter(asked.key, asked.conn + asked.burst);
           if (entry instanceof Promise) return goOn(stay, asks, index, entry, delay);
           const outcome = decide(stay, asked, entry);
           if (typeof outcome !== 'number') return outcome;
@@ -199,10 +200,16 @@ export const limitConn = definePlugin({
       if (stay === undefined || stay.ended) return;
       // An answer of `enter` may still be on its way; whoever gets it then leaves at once.
       stay.ended = true;
-      for (const key of stay.keys) kit.limits.leave(key);
+      for (const key of stay.keys) counters.leave(key);
     };
 
-    return { access: enter, log: leave, connect: enter, disconnect: leave };
+    return {
+      access: enter,
+      log: leave,
+      connect: enter,
+      disconnect: leave,
+      ...(dispose !== undefined && { dispose }),
+    };
   },
 });
 
@@ -235,5 +242,5 @@ function configProblem(config: Config): string | undefined {
   if (config.rules !== undefined && (config.conn !== undefined || config.burst !== undefined)) {
     return 'conn/burst and rules cannot be specified at the same time';
   }
-  return policyProblem(config.policy);
+  return redisProblem(config);
 }

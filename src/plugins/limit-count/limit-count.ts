@@ -4,9 +4,10 @@ import { type AccessExchange, slot } from '../../plugin/exchange.ts';
 import type { Kit } from '../../plugin/kit.ts';
 import { compileCombination, compileLimitKey } from '../../plugin/limit-key.ts';
 import { compileLimitNumber, type LimitNumber } from '../../plugin/limit-number.ts';
+import { degradationField, limitPolicy } from '../../plugin/limit-policy.ts';
 import { refusalFields, refuse } from '../../plugin/limit-refusal.ts';
 import type { LimitVerdict } from '../../plugin/limits.ts';
-import { policyProblem, redisPoliciesWithSentinel } from '../../plugin/redis-policy.ts';
+import { redisPoliciesWithSentinel, redisProblem } from '../../plugin/redis-policy.ts';
 import { type Reply, reply } from '../../plugin/reply.ts';
 import { compileQuotaHeaders, type QuotaHeaders } from './quota-headers.ts';
 
@@ -62,19 +63,17 @@ const config = Type.Object(
     ...refusalFields,
     policy: Type.Enum(['local', 'redis', 'redis-cluster', 'redis-sentinel'], {
       default: 'local',
-      description: 'Where the counters are kept. The Redis policies are not yet available.',
+      description:
+        'Where the counters are kept: in memory that all workers of this machine share, or in Redis for several machines.',
     }),
-    allow_degradation: Type.Boolean({
-      default: false,
-      description: 'Let requests pass when the limit itself fails, instead of answering 500.',
-    }),
+    ...degradationField,
     show_limit_quota_header: Type.Boolean({
       default: true,
       description: 'Tell the client its quota in X-RateLimit-* fields.',
     }),
     sync_interval: Type.Number({
       default: -1,
-      description: 'Seconds between synchronisations with Redis; -1 for every request.',
+      description: 'Every request asks Redis, so only -1 will do with a Redis policy.',
     }),
     rate_limit_fields: Type.Boolean({
       default: false,
@@ -132,6 +131,7 @@ export const limitCount = definePlugin({
   check: (config) => configProblem(config),
   create(config, kit) {
     const limits = compileLimits(config, kit);
+    const { limits: counters, failsOpen, dispose } = limitPolicy(config, kit);
     const only = config.rules === undefined ? limits[0] : undefined;
     const { allow_degradation: allowDegradation } = config;
     const showsFields = config.show_limit_quota_header || config.rate_limit_fields;
@@ -139,8 +139,8 @@ export const limitCount = definePlugin({
     const sliding = config.window_type === 'sliding';
     const ask = ({ key, count, timeWindow }: Ask) =>
       sliding
-        ? kit.limits.slidingWindow(key, count, timeWindow, 1)
-        : kit.limits.fixedWindow(key, count, timeWindow, 1);
+        ? counters.slidingWindow(key, count, timeWindow, 1)
+        : counters.fixedWindow(key, count, timeWindow, 1);
 
     const decide = (exchange: AccessExchange, asked: Ask, verdict: LimitVerdict): Reply | undefined => {
       if (showsFields) {
@@ -151,10 +151,10 @@ export const limitCount = definePlugin({
       return verdict.allowed ? undefined : refuse(config, verdict.resetSeconds, 'limit_count');
     };
 
-    const failed = (error: unknown): Reply | undefined => {
-      kit.log.error('failed to limit count', { error: String(error) });
-      return allowDegradation ? undefined : reply(500, { error_msg: 'failed to limit count' });
-    };
+    const failed = (error: unknown): Reply | undefined =>
+      failsOpen('failed to limit count', error)
+        ? undefined
+        : reply(500, { error_msg: 'failed to limit count' }, { reason: 'limit_count_failed' });
 
     const unusable = (problem: string): Reply | undefined => {
       kit.log.error('failed to get rate limit rules', { problem });
@@ -222,6 +222,7 @@ export const limitCount = definePlugin({
           return failed(error);
         }
       },
+      ...(dispose !== undefined && { dispose }),
       ...(showsFields && {
         responseHeaders(exchange) {
           const fields = exchange.get(fieldsSlot);
@@ -275,5 +276,8 @@ function configProblem(config: Config): string | undefined {
     if (keys.has(key)) return `duplicate key '${key}' in rules`;
     keys.add(key);
   }
-  return policyProblem(config.policy);
+  if (config.policy !== 'local' && config.sync_interval >= 0) {
+    return 'sync_interval: counters are not synchronised at intervals, every request asks Redis; leave it out';
+  }
+  return redisProblem(config);
 }

@@ -1,9 +1,10 @@
 import { Type } from '../../lib/schema.ts';
 import { definePlugin } from '../../plugin/define-plugin.ts';
 import { compileLimitKey } from '../../plugin/limit-key.ts';
+import { degradationField, limitPolicy } from '../../plugin/limit-policy.ts';
 import { refusalFields, refuse } from '../../plugin/limit-refusal.ts';
 import type { LimitVerdict } from '../../plugin/limits.ts';
-import { policyProblem, redisPolicies } from '../../plugin/redis-policy.ts';
+import { redisPolicies, redisProblem } from '../../plugin/redis-policy.ts';
 import { type Reply, reply } from '../../plugin/reply.ts';
 
 /** Shorter than this is not worth a timer; APISIX has the same threshold. */
@@ -30,23 +31,22 @@ export const limitReq = definePlugin({
       }),
       policy: Type.Enum(['local', 'redis', 'redis-cluster'], {
         default: 'local',
-        description: 'Where the counters are kept. The Redis policies are not yet available.',
+        description:
+          'Where the counters are kept: in memory that all workers of this machine share, or in Redis for several machines.',
       }),
       ...refusalFields,
       nodelay: Type.Boolean({
         default: false,
         description: 'Let requests within the burst through at once instead of delaying them.',
       }),
-      allow_degradation: Type.Boolean({
-        default: false,
-        description: 'Let requests pass when the limit itself fails, instead of answering 500.',
-      }),
+      ...degradationField,
     },
     redisPolicies,
   ),
-  check: ({ policy }) => policyProblem(policy),
+  check: (config) => redisProblem(config),
   create(config, kit) {
     const { rate, burst, nodelay } = config;
+    const { limits, failsOpen, dispose } = limitPolicy(config, kit);
     const prefix = `${kit.stateKey}:`;
     const key = compileLimitKey(config.key_type, config.key);
 
@@ -55,15 +55,16 @@ export const limitReq = definePlugin({
       if (nodelay || verdict.delaySeconds < SHORTEST_DELAY_SECONDS) return undefined;
       return kit.delay(verdict.delaySeconds * 1000) as Promise<undefined>;
     };
-    const failed = (error: unknown): Reply | undefined => {
-      kit.log.error('failed to limit req', { error: String(error) });
-      return config.allow_degradation ? undefined : reply(500, undefined, { reason: 'limit_req_failed' });
-    };
+    const failed = (error: unknown): Reply | undefined =>
+      failsOpen('failed to limit req', error)
+        ? undefined
+        : reply(500, undefined, { reason: 'limit_req_failed' });
 
     return {
+      ...(dispose !== undefined && { dispose }),
       access(exchange) {
         try {
-          const verdict = kit.limits.leakyBucket(prefix + key(exchange), rate, burst);
+          const verdict = limits.leakyBucket(prefix + key(exchange), rate, burst);
           return verdict instanceof Promise ? verdict.then(decide).catch(failed) : decide(verdict);
         } catch (error) {
           return failed(error);

@@ -2,7 +2,7 @@
 // those before it, and nobody else sees any of them until the whole Change is stored and committed:
 // so one write to the Store can carry many operations, and a failed one leaves nothing behind.
 
-import { deepCopy, deepFreeze, isObject, type JsonObject } from '../lib/json.ts';
+import { deepCopy, deepEqual, deepFreeze, isObject, type JsonObject } from '../lib/json.ts';
 import type { Change, Removal } from './change.ts';
 import type { Configuration } from './configuration.ts';
 import { type Failure, KEY_NOT_FOUND, refuse } from './failure.ts';
@@ -10,7 +10,15 @@ import type { Answer, Operation } from './operation.ts';
 import { mergePatch, patchAt } from './patch.ts';
 import { DEFAULT_WORKSPACE, type Kind, type Resource, type Value } from './resource.ts';
 import { checkResource } from './resource-check.ts';
-import { identitiesOf, ResourceIndex, resourceKey, type User, usernameOf } from './resource-index.ts';
+import {
+  groupMembersOf,
+  groupMismatch,
+  identitiesOf,
+  ResourceIndex,
+  resourceKey,
+  type User,
+  usernameOf,
+} from './resource-index.ts';
 import { resources } from './resources.ts';
 import { openValue } from './secret-fields.ts';
 
@@ -149,6 +157,8 @@ export class Batch {
     });
     const duplicate = this.#duplicate(resource);
     if (duplicate !== undefined) return duplicate;
+    const mismatch = this.#mismatch(resource);
+    if (mismatch !== undefined) return mismatch;
     if (kind === 'credentials' && this.get('consumers', usernameOf(resource)) === undefined) {
       return refuse('consumer not found', [], 404);
     }
@@ -192,6 +202,21 @@ export class Batch {
         'plugins',
         claimed.plugin,
       ]);
+    }
+    return undefined;
+  }
+
+  #mismatch(resource: Resource): Failure | undefined {
+    const own = resourceKey(resource.kind, resource.id);
+    for (const member of groupMembersOf(resource, this.#configuration.plugins)) {
+      const differs = ([key, config]: readonly [string, Value]) =>
+        key !== own && !deepEqual(config, member.config);
+      const standing = [...this.#configuration.index.members(member)].filter(
+        ([key]) => !this.#staged.has(key),
+      );
+      if (standing.some(differs) || [...this.#index.members(member)].some(differs)) {
+        return refuse(groupMismatch(member.plugin), ['plugins', member.plugin]);
+      }
     }
     return undefined;
   }

@@ -18,7 +18,16 @@ export interface PluginDefinition {
   };
   /** May be bound to stream routes. */
   readonly streams?: boolean;
+  group?(config: never): string | undefined;
   check?(config: never): string | undefined;
+}
+
+/** A Binding that is one of a group, all of which must have equal configs. */
+export interface GroupMember {
+  readonly plugin: string;
+  readonly group: string;
+  /** With defaults filled in and without `_meta`. */
+  readonly config: Value;
 }
 
 const meta = Type.Object(
@@ -91,6 +100,15 @@ export class PluginSchemas {
     const entry = this.#entries.get(name);
     if (entry?.credential === undefined) return undefined;
     return entry.definition.credential?.identity(withDefaults(entry.credential, config) as Value);
+  }
+
+  /** The group that a Binding belongs to, with the config as it was sent; undefined when to none. */
+  groupMember(name: string, sent: Value): GroupMember | undefined {
+    const definition = this.#entries.get(name)?.definition;
+    if (definition?.group === undefined) return undefined;
+    const { _meta: _own, ...config } = withDefaults(definition.config, sent) as JsonObject;
+    const group = definition.group(config as never);
+    return group === undefined ? undefined : { plugin: name, group, config };
   }
 
   /** Checks a resource's `plugins`: each known, each config valid. */

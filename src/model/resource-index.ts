@@ -1,7 +1,7 @@
 import { isObject } from '../lib/json.ts';
-import type { PluginSchemas } from './plugin-schema.ts';
+import type { GroupMember, PluginSchemas } from './plugin-schema.ts';
 import { referencesOf } from './references.ts';
-import type { Kind, Resource } from './resource.ts';
+import type { Kind, Resource, Value } from './resource.ts';
 import { resources } from './resources.ts';
 
 /** A resource that uses another. */
@@ -40,6 +40,21 @@ export function identitiesOf({ kind, value }: Resource, plugins: PluginSchemas):
   return found;
 }
 
+/** The groups that a resource's Bindings belong to. */
+export function groupMembersOf({ kind, value }: Resource, plugins: PluginSchemas): GroupMember[] {
+  const role = resources[kind].plugins;
+  if (role === 'none' || !isObject(value.plugins)) return [];
+  return Object.entries(value.plugins)
+    .filter(([plugin]) => !plugins.isCredential(plugin, role))
+    .map(([plugin, config]) => plugins.groupMember(plugin, isObject(config) ? config : {}))
+    .filter((member) => member !== undefined);
+}
+
+/** What a Binding is refused with whose config differs from that of its group, as in APISIX. */
+export function groupMismatch(plugin: string): string {
+  return `failed to check the configuration of plugin ${plugin} err: group conf mismatched`;
+}
+
 /**
  * What must be known about a set of resources without walking them: who uses whom, who owns which
  * credential, which Credentials a Consumer has. Adding or removing one resource costs its own size.
@@ -49,6 +64,7 @@ export class ResourceIndex {
   readonly #users = new Map<string, Map<string, User>>();
   readonly #owners = new Map<string, Map<string, string>>();
   readonly #credentials = new Map<string, Set<string>>();
+  readonly #groups = new Map<string, Map<string, Value>>();
 
   constructor(plugins: PluginSchemas) {
     this.#plugins = plugins;
@@ -68,6 +84,12 @@ export class ResourceIndex {
       let owners = this.#owners.get(plugin);
       if (owners === undefined) this.#owners.set(plugin, (owners = new Map()));
       owners.set(identity, key);
+    }
+    for (const member of groupMembersOf(resource, this.#plugins)) {
+      const name = groupName(member);
+      let members = this.#groups.get(name);
+      if (members === undefined) this.#groups.set(name, (members = new Map()));
+      members.set(key, member.config);
     }
     if (kind === 'credentials') {
       const username = usernameOf(resource);
@@ -91,6 +113,11 @@ export class ResourceIndex {
       if (owners?.get(identity) === key) owners.delete(identity);
       if (owners?.size === 0) this.#owners.delete(plugin);
     }
+    for (const member of groupMembersOf(resource, this.#plugins)) {
+      const name = groupName(member);
+      const members = this.#groups.get(name);
+      if (members?.delete(key) && members.size === 0) this.#groups.delete(name);
+    }
     if (kind === 'credentials') {
       const username = usernameOf(resource);
       const ids = this.#credentials.get(username);
@@ -108,6 +135,11 @@ export class ResourceIndex {
     return this.#owners.get(plugin)?.get(identity);
   }
 
+  /** The Bindings of a group: key of the resource, config with defaults. */
+  members(member: Pick<GroupMember, 'plugin' | 'group'>): Iterable<readonly [key: string, config: Value]> {
+    return this.#groups.get(groupName(member)) ?? [];
+  }
+
   /** The ids of a Consumer's Credentials. */
   credentials(username: string): Iterable<string> {
     return this.#credentials.get(username) ?? [];
@@ -123,6 +155,11 @@ export class ResourceIndex {
       users: sorted(this.#users, (users) => sorted(users, (user) => user)),
       owners: sorted(this.#owners, (owners) => sorted(owners, (owner) => owner)),
       credentials: sorted(this.#credentials, (ids) => [...ids].toSorted()),
+      groups: sorted(this.#groups, (members) => sorted(members, (config) => config)),
     };
   }
+}
+
+function groupName({ plugin, group }: Pick<GroupMember, 'plugin' | 'group'>): string {
+  return JSON.stringify([plugin, group]);
 }

@@ -34,10 +34,12 @@ export const fakePlugins = [
         rejected_code: Type.Integer({ minimum: 200, maximum: 599, default: 503 }),
         key_type: Type.Enum(['var', 'var_combination', 'constant'], { default: 'var' }),
         key: Type.String({ default: 'remote_addr' }),
+        group: Type.Optional(Type.String()),
         redis_password: Type.Optional(Type.String({ secret: true })),
       },
       { oneOf: [{ required: ['count', 'time_window'] }, { required: ['rules'] }] },
     ),
+    group: ({ group }: { readonly group?: string }) => group,
     create: () => ({}),
   },
   {

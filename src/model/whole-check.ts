@@ -1,7 +1,8 @@
+import { deepEqual } from '../lib/json.ts';
 import { withHint } from '../lib/schema-check.ts';
-import type { Kind, Resource } from './resource.ts';
+import type { Kind, Resource, Value } from './resource.ts';
 import { type CheckEnvironment, checkResource } from './resource-check.ts';
-import { identitiesOf, resourceKey, usernameOf } from './resource-index.ts';
+import { groupMembersOf, groupMismatch, identitiesOf, resourceKey, usernameOf } from './resource-index.ts';
 
 /** A resource that a Store or a file holds and that can't be accepted. The message holds no secret. */
 export interface LoadError {
@@ -32,6 +33,7 @@ export function checkWhole(
   const errors: LoadError[] = [];
   const byKey = new Map<string, Resource>();
   const owners = new Map<string, Resource>();
+  const groups = new Map<string, Value>();
   const positions = positionsOf(all);
   for (const resource of all) byKey.set(resourceKey(resource.kind, resource.id), resource);
   const lookup = (kind: Kind, id: string) => byKey.get(resourceKey(kind, id));
@@ -64,6 +66,14 @@ export function checkWhole(
           'plugins',
           plugin,
         ]);
+    }
+    // As with references, what a Store holds already is served: it was accepted once.
+    if (!withReferences) continue;
+    for (const { plugin, group, config } of groupMembersOf(resource, environment.plugins)) {
+      const name = JSON.stringify([plugin, group]);
+      const known = groups.get(name);
+      if (known === undefined) groups.set(name, config);
+      else if (!deepEqual(known, config)) report(groupMismatch(plugin), ['plugins', plugin]);
     }
   }
   return errors;

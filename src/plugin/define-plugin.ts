@@ -69,6 +69,8 @@ export interface Plugin {
   observe?(config: never): Observation;
   /** May be bound to stream routes, where `connect` and `disconnect` are all that runs. */
   readonly streams?: boolean;
+  /** A name for Bindings that work as one: all that return the same text must have equal configs. */
+  group?(config: never): string | undefined;
   /** Checks what a schema can't say. Returns APISIX's error text, or undefined when all is well. */
   check?(config: never): string | undefined;
   /** Once per Binding when the configuration changes, on each worker; never per request. */
@@ -80,10 +82,11 @@ export interface Plugin {
  * 3. `create` on each worker; 4. handlers, for every Exchange; 5. `dispose`.
  */
 export function definePlugin<S extends Schema>(
-  definition: Omit<Plugin, 'config' | 'create' | 'check' | 'needsBody' | 'observe'> & {
+  definition: Omit<Plugin, 'config' | 'create' | 'check' | 'group' | 'needsBody' | 'observe'> & {
     readonly config: S;
     needsBody?(config: Static<S>): 'request' | 'response' | 'both' | undefined;
     observe?(config: Static<S>): Observation;
+    group?(config: Static<S>): string | undefined;
     check?(config: Static<S>): string | undefined;
     create(config: Static<S>, kit: Kit): Handlers;
   },

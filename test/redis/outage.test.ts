@@ -73,7 +73,12 @@ test('a server that accepts and never speaks is connected to by one connection a
   const open = new Set<Socket>();
   let most = 0;
   const silent = createServer((socket) => {
-    open.add(socket.resume().on('error', () => {}).on('close', () => open.delete(socket)));
+    open.add(
+      socket
+        .resume()
+        .on('error', () => {})
+        .on('close', () => open.delete(socket)),
+    );
     most = Math.max(most, open.size);
   });
   t.after(() => {

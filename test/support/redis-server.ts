@@ -18,6 +18,8 @@ export const REDIS_SERVER: NeededCommand = {
 export interface RedisServerOptions {
   /** What follows `redis-server`, such as `['--requirepass', 'secret']`. */
   readonly args?: readonly string[];
+  /** A file of settings that Redis may rewrite, as a sentinel wants it. */
+  readonly configuration?: string;
   /** A port to listen on again after a crash; a free one by default. */
   readonly port?: number;
   /** Password with which `command` signs in. */
@@ -42,8 +44,10 @@ export class RedisServer {
     this.port = port;
     this.#password = options.password;
     // Kept in memory alone: what a test wants to survive, it says in `args`.
-    const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-    this.child = spawn(ensureCommand(REDIS_SERVER), [...args, ...(options.args ?? [])], {
+    const { configuration, args = [] } = options;
+    const own = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    const all = [...(configuration === undefined ? [] : [configuration]), ...own, ...args];
+    this.child = spawn(ensureCommand(REDIS_SERVER), all, {
       cwd: temporaryFolder(scope),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -68,7 +72,7 @@ export class RedisServer {
     const server = new RedisServer(scope, options.port ?? (await freePort()), options);
     await eventually('Redis is ready', () => {
       if (server.#ended) throw new Error(`Redis ended: ${server.#output}`);
-      return server.#output.includes('eady to accept connections');
+      return /eady to accept connections|Sentinel ID is/.test(server.#output);
     });
     return server;
   }

@@ -128,6 +128,7 @@ export const limitCount = definePlugin({
       description: 'Name of the field with the seconds until the window ends.',
     }),
   }),
+  group: ({ group }) => group,
   check: (config) => configProblem(config),
   create(config, kit) {
     const limits = compileLimits(config, kit);

@@ -25,6 +25,7 @@ test('a certificate is checked where redis_ssl_verify says so', async (t) => {
   const tls = { redis_port: port, redis_ssl: true };
   const unchecked = machine(t, tls);
   assert.equal((await unchecked.limits.fixedWindow('key', 9, 60, 1)).allowed, true);
+  assert.match(unchecked.lines[0], /certificate of Redis at .* is not verified/);
   const checked = machine(t, { ...tls, redis_ssl_verify: true });
   await assert.rejects(async () => checked.limits.fixedWindow('key', 9, 60, 1), /self-signed certificate/);
   assert.match(checked.lines[0], /self-signed certificate/);

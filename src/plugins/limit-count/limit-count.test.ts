@@ -239,8 +239,24 @@ test('says what is wrong with a config', () => {
     checkConfig(limitCount, { rules: [rule], group: 'g' }),
     'group and rules cannot be specified at the same time',
   );
-  assert.match(
-    checkConfig(limitCount, { ...base, policy: 'redis', redis_host: '127.0.0.1' }) ?? '',
-    /policy redis is not yet available/,
+  const redis = { ...base, policy: 'redis', redis_host: '127.0.0.1' };
+  assert.equal(checkConfig(limitCount, redis), undefined);
+  assert.match(checkConfig(limitCount, { ...redis, sync_interval: 1 }) ?? '', /^sync_interval: /);
+  const cluster = { ...base, policy: 'redis-cluster', redis_cluster_name: 'c' };
+  assert.equal(
+    checkConfig(limitCount, { ...cluster, redis_cluster_nodes: ['127.0.0.1:7000', '[::1]:7000', 'node'] }),
+    undefined,
   );
+  assert.equal(
+    checkConfig(limitCount, { ...cluster, redis_cluster_nodes: ['127.0.0.1:70000'] }),
+    'redis_cluster_nodes: "127.0.0.1:70000" is not an address; write it as host:port',
+  );
+  const sentinel = {
+    ...base,
+    policy: 'redis-sentinel',
+    redis_sentinels: [{ host: '127.0.0.1', port: 26_379 }],
+    redis_master_name: 'm',
+  };
+  assert.equal(checkConfig(limitCount, sentinel), undefined);
+  assert.match(checkConfig(limitCount, { ...sentinel, redis_role: 'slave' }) ?? '', /^redis_role slave: /);
 });

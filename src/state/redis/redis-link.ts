@@ -51,6 +51,11 @@ export class RedisLink {
       resolve();
     };
     setTimeout(() => this.#endFirst(), FIRST_PATIENCE_MS).unref();
+    if (settings.tls && !settings.verify) {
+      surroundings.log.warn(
+        `the certificate of ${this.#name()} is not verified: redis_ssl_verify (redis_cluster_ssl_verify) is false`,
+      );
+    }
     this.#connect();
   }
 

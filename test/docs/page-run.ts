@@ -18,6 +18,7 @@ export async function runPage(
   let gateways = 0;
   let comparisons = 0;
   let output: string | undefined;
+  if (blocks.some(({ mark, text }) => mark !== '' && /\b6379\b/.test(text))) await playground.startRedis();
   for (const block of blocks) {
     const place = `${page}:${block.line}`;
     switch (block.mark) {

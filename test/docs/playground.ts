@@ -9,11 +9,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createEcho } from '../../examples/echo/echo.ts';
 import { freePort } from '../support/free-port.ts';
+import { RedisServer } from '../support/redis-server.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 const ECHOES = [8080, 8081, 8082];
 /** Where Sluice itself listens, and 8089, where nobody does. */
 const FREE = [9080, 9081, 9082, 9100, 9101, 9102, 9180, 9091, 8089];
+const REDIS = 6379;
 const PATIENCE_MS = 30_000;
 
 export interface Finished {
@@ -26,6 +28,7 @@ export class Playground {
   readonly folder = mkdtempSync(path.join(tmpdir(), 'sluice-docs-'));
   readonly #ports = new Map<number, number>();
   readonly #echoes: Server[] = [];
+  readonly #endings: (() => unknown)[] = [];
   #gateway: ChildProcess | undefined;
   #log = '';
   /** The configuration says itself where to listen. */
@@ -47,6 +50,13 @@ export class Playground {
     // curl would draw its progress between the lines.
     writeFileSync(path.join(bin, '.curlrc'), 'silent\nshow-error\n');
     return playground;
+  }
+
+  /** Starts a Redis in place of the page's. */
+  async startRedis(): Promise<void> {
+    const scope = { after: (ending: () => unknown) => void this.#endings.push(ending) };
+    const { port } = await RedisServer.start(scope as never);
+    this.#ports.set(REDIS, port);
   }
 
   /** Puts this text's ports in place of the page's. */
@@ -119,6 +129,7 @@ export class Playground {
   async close(): Promise<void> {
     await this.stop();
     await Promise.all(this.#echoes.map((echo) => closed(echo)));
+    for (const ending of this.#endings.reverse()) await ending();
     rmSync(this.folder, { recursive: true, force: true });
   }
 

@@ -1,8 +1,8 @@
 const FIRST_MS = 100;
-const LONGEST_MS = 5000;
+const LONGEST_MS = 2000;
 
 /**
- * Pauses between attempts: twice as long each time, up to five seconds, and each drawn from the upper
+ * Pauses between attempts: twice as long each time, up to two seconds, and each drawn from the upper
  * half of that, so that the workers and machines that lost Redis together don't come back together.
  */
 export class Backoff {

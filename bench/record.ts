@@ -110,6 +110,7 @@ function measureScrape(): void {
       connections: none,
       sharedMemory: [],
       evictions: {},
+      redis: { ready: 0, down: 0 },
       revisions: new Map(),
       droppedRecords: new Map(),
       brokenRecords: 0,

@@ -153,6 +153,9 @@ async function run(): Promise<void> {
     gauges[WORKER_GAUGE.connectionsHandled] = accepted - (connectionLimits?.refused ?? 0);
     gauges[WORKER_GAUGE.revision] = runtime.revision;
     gauges[WORKER_GAUGE.evictions] = state.evictions;
+    const redis = redisLinks.count();
+    gauges[WORKER_GAUGE.redisReady] = redis.ready;
+    gauges[WORKER_GAUGE.redisDown] = redis.down;
   };
   if (start.pulse !== undefined) beat(start.pulse, start.watchdogMs);
   showFigures();

@@ -30,6 +30,8 @@ export interface Figures {
   readonly connections: ConnectionFigures;
   readonly sharedMemory: readonly SharedMemoryFigures[];
   readonly evictions: Readonly<Record<string, number>>;
+  /** Connections to Redis that workers want: those that stand and are answered, and the others. */
+  readonly redis: { readonly ready: number; readonly down: number };
   /** By worker number. */
   readonly revisions: ReadonlyMap<number, number>;
   /** Records dropped because a ring was full, by worker number. */

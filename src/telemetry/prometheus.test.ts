@@ -16,6 +16,7 @@ const FIGURES: Figures = {
   connections: { active: 3, accepted: 10, handled: 10, reading: 0, writing: 1, waiting: 2 },
   sharedMemory: [{ name: 'counters', capacityBytes: 1000, freeBytes: 400 }],
   evictions: { counters: 5 },
+  redis: { ready: 2, down: 1 },
   revisions: new Map([
     [0, 17],
     [1, 16],
@@ -98,6 +99,8 @@ test('shows the state of the gateway', () => {
   assert.equal(value(scraped, 'sluice_worker_restarts_total'), 1);
   assert.equal(value(scraped, 'sluice_access_log_lines_dropped_total'), 2);
   assert.equal(value(scraped, 'sluice_evictions_total', { state: 'counters' }), 5);
+  assert.equal(value(scraped, 'sluice_redis_connections', { state: 'ready' }), 2);
+  assert.equal(value(scraped, 'sluice_redis_connections', { state: 'down' }), 1);
   assert.ok(value(scraped, 'process_resident_memory_bytes')! > 1e6);
 });
 

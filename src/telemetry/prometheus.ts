@@ -179,6 +179,12 @@ function plainMetrics(metrics: Metrics, figures: Figures, prefix: string): strin
       'Entries of shared state thrown out for want of room',
       byName(Object.entries(figures.evictions), 'state'),
     ),
+    metric(
+      'sluice_redis_connections',
+      'gauge',
+      'Connections to Redis that workers want, by whether Redis answers on them',
+      figures.redis.ready + figures.redis.down === 0 ? [] : byName(Object.entries(figures.redis), 'state'),
+    ),
     metric('sluice_metrics_series', 'gauge', 'Label sets that are counted apart', [
       { labels: { metric: 'http_status' }, value: metrics.statuses.size },
       { labels: { metric: 'http_latency' }, value: metrics.traffics.size },

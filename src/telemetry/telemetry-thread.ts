@@ -214,6 +214,7 @@ class TelemetryThread {
     const connections = { ...this.#gone };
     const revisions = new Map<number, number>();
     let evictions = this.#goneEvictions;
+    const redis = { ready: 0, down: 0 };
     let brokenRecords = this.#goneBroken;
     const rings = [];
     for (const ring of this.#rings.values()) {
@@ -227,6 +228,8 @@ class TelemetryThread {
       connections.writing += gauges[WORKER_GAUGE.connectionsWriting];
       connections.waiting += gauges[WORKER_GAUGE.connectionsWaiting];
       evictions += gauges[WORKER_GAUGE.evictions];
+      redis.ready += gauges[WORKER_GAUGE.redisReady];
+      redis.down += gauges[WORKER_GAUGE.redisDown];
       revisions.set(worker, gauges[WORKER_GAUGE.revision]);
       brokenRecords += reader.broken;
       rings.push({
@@ -241,6 +244,7 @@ class TelemetryThread {
       connections,
       sharedMemory: [...rings, ...(this.#reported.sharedMemory ?? [])],
       evictions: { workers: evictions, ...this.#reported.evictions },
+      redis,
       revisions,
       droppedRecords: this.#dropped,
       brokenRecords,

@@ -3,35 +3,39 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startWithFile } from '../support/config-file.ts';
-import { type Scope, startEcho } from '../support/echo-upstream.ts';
+import { type EchoUpstream, type Scope, startEcho } from '../support/echo-upstream.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Answer, inParallel, tally } from '../support/http-call.ts';
+import { type Answer, call, inParallel, tally } from '../support/http-call.ts';
 import type { SluiceProcess } from '../support/process.ts';
 import { RedisServer } from '../support/redis-server.ts';
 
 function configuration(upstream: string, redis: string): string {
   const nodes = `upstream: { nodes: { '${upstream}': 1 } }`;
+  // Where exactness is asked for, a slow machine must not look like a Redis that is gone.
+  const patient = 'redis_decision_timeout: 1000';
   const count = (more: string) =>
     `limit-count: { count: 40, time_window: 600, rejected_code: 429, key: all, key_type: constant, ${redis}${more} }`;
   return `
 routes:
-  - { id: exact, uri: /exact, ${nodes}, plugins: { ${count('')} } }
-  - { id: sliding, uri: /sliding, ${nodes}, plugins: { ${count(', window_type: sliding')} } }
+  - { id: exact, uri: /exact, ${nodes}, plugins: { ${count(`, ${patient}`)} } }
+  - { id: sliding, uri: /sliding, ${nodes}, plugins: { ${count(`, window_type: sliding, ${patient}`)} } }
   - { id: refuse, uri: /refuse, ${nodes}, plugins: { ${count(', on_redis_failure: refuse')} } }
   - { id: allow, uri: /allow, ${nodes}, plugins: { ${count(', allow_degradation: true')} } }
   - { id: locally, uri: /locally, ${nodes}, plugins: { ${count(', on_redis_failure: count_locally')} } }
   - id: smooth
     uri: /smooth
     ${nodes}
-    plugins: { limit-req: { rate: 0.01, burst: 3, nodelay: true, rejected_code: 429, key: server_protocol, ${redis} } }
+    plugins: { limit-req: { rate: 0.01, burst: 3, nodelay: true, rejected_code: 429, key: server_protocol, ${redis}, ${patient} } }
   - id: few
     uri: /delay/*
     ${nodes}
-    plugins: { limit-conn: { conn: 3, burst: 0, default_conn_delay: 0.1, rejected_code: 429, key: server_protocol, ${redis} } }
+    plugins: { limit-conn: { conn: 3, burst: 0, default_conn_delay: 0.1, rejected_code: 429, key: server_protocol, ${redis}, ${patient} } }
 `;
 }
 
-async function startTwo(t: Scope): Promise<{ redis: RedisServer; both: SluiceProcess[] }> {
+async function startTwo(
+  t: Scope,
+): Promise<{ redis: RedisServer; upstream: EchoUpstream; both: SluiceProcess[] }> {
   const redis = await RedisServer.start(t, {
     args: ['--requirepass', 'redis-pass-1'],
     password: 'redis-pass-1',
@@ -42,13 +46,13 @@ async function startTwo(t: Scope): Promise<{ redis: RedisServer; both: SluicePro
   const gateways = await Promise.all(
     [1, 2].map(() => startWithFile(t, text, { workers: 2, accessLog: 'off' })),
   );
-  return { redis, both: gateways.map(({ sluice }) => sluice) };
+  return { redis, upstream, both: gateways.map(({ sluice }) => sluice) };
 }
 
 const statuses = (answers: readonly Answer[]) => tally(answers.map(({ status }) => status));
 
 test('two gateways of two workers count together, and decide without Redis as each Route says', async (t) => {
-  const { redis, both } = await startTwo(t);
+  const { redis, upstream, both } = await startTwo(t);
   const everywhere = (target: string, times: number) =>
     Promise.all(both.map((sluice) => inParallel(times, 20, () => sluice.call(target)))).then((all) =>
       all.flat(),
@@ -65,11 +69,13 @@ test('two gateways of two workers count together, and decide without Redis as ea
   assert.ok(Number(refused.headers['retry-after']) > 500);
 
   // Three are under way on one machine, so there is no room on the other.
+  const arrived = upstream.requests.length;
   const aborter = new AbortController();
   const under = inParallel(3, 3, () =>
     both[0].call('/delay/20000', { signal: aborter.signal }).catch(() => {}),
   );
-  await eventually('there is no room', async () => (await both[1].call('/delay/0')).status === 429);
+  await eventually('they have arrived', () => upstream.requests.length === arrived + 3);
+  assert.equal((await both[1].call('/delay/0')).status, 429);
   aborter.abort();
   await under;
   await eventually('there is room again', async () => (await both[1].call('/delay/0')).status === 200);
@@ -81,6 +87,12 @@ test('two gateways of two workers count together, and decide without Redis as ea
   const without = { refuse: 500, body: '{"error_msg":"failed to limit count"}\n', allow: 200 };
   assert.equal((await both[0].call('/refuse')).headers['x-ratelimit-remaining'], '39');
 
+  const connections = async (state: string) =>
+    new RegExp(`^sluice_redis_connections\\{state="${state}"\\} ([1-9])`, 'm').test(
+      (await call(both[0].metrics)).body,
+    );
+  await eventually('the metrics tell of the connections', () => connections('ready'));
+
   redis.freeze();
   assert.deepEqual(await decisions(), without);
   // Each machine counts for itself, exactly for its two workers.
@@ -89,6 +101,7 @@ test('two gateways of two workers count together, and decide without Redis as ea
     assert.deepEqual(statuses(answers), { 200: 40, 429: 60 });
     assert.ok(answers.every(({ headers }) => headers['x-ratelimit-limit'] === '40'));
   }
+  await eventually('the metrics tell that they are down', () => connections('down'));
   redis.thaw();
   await eventually('Redis is asked again', async () => (await both[0].call('/refuse')).status === 200);
 

@@ -36,6 +36,8 @@ export const WORKER_GAUGES = [
   'connectionsWaiting',
   'revision',
   'evictions',
+  'redisReady',
+  'redisDown',
 ] as const;
 export type WorkerGauge = (typeof WORKER_GAUGES)[number];
 /** Index into `RecordRing.gauges`. */

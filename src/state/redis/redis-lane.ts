@@ -44,6 +44,11 @@ export class RedisLane {
     this.#options = options;
   }
 
+  /** Whether the server answers, as far as anybody knows. */
+  get open(): boolean {
+    return this.#stalled === undefined;
+  }
+
   /**
    * Issues a command and resolves with its answer. Throws RedisUnavailable at once while the server
    * is silent, rejects with it when the answer is not there in time, and with the server's own error

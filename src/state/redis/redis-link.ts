@@ -17,8 +17,6 @@ export interface RedisSurroundings {
   open(settings: RedisSettings): Promise<RedisClient>;
 }
 
-/** Requests that come while the very first connection is made wait for it, but no longer than this. */
-const FIRST_PATIENCE_MS = 250;
 /** A Redis that comes and goes is mentioned once in this time. */
 const QUIET_MS = 10_000;
 
@@ -50,7 +48,6 @@ export class RedisLink {
       this.#first = undefined;
       resolve();
     };
-    setTimeout(() => this.#endFirst(), FIRST_PATIENCE_MS).unref();
     if (settings.tls && !settings.verify) {
       surroundings.log.warn(
         `the certificate of ${this.#name()} is not verified: redis_ssl_verify (redis_cluster_ssl_verify) is false`,
@@ -59,14 +56,15 @@ export class RedisLink {
     this.#connect();
   }
 
-  /** Whether commands are sent now. Single servers of a cluster may be silent all the same. */
+  /** Whether there is a connection, and all servers behind it answer. */
   get ready(): boolean {
-    return this.#ready;
+    return this.#ready && [...this.#lanes.values()].every(({ open }) => open);
   }
 
   /**
    * Issues a command about one key and resolves with its answer, within `decisionTimeoutMs`: see
-   * RedisLane.send for how it fails. Only while the very first connection is made, it waits for that.
+   * RedisLane.send for how it fails. Only the very first
+   * attempt to connect is waited for: it loads the client and must not refuse the first requests.
    */
   send<T>(key: string, issue: (client: RedisClient) => Promise<T>): Promise<T> {
     const client = this.#client;

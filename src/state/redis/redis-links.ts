@@ -49,6 +49,15 @@ export class RedisLinks {
     return this.#entries.size;
   }
 
+  /** How many of the used ones are answered now, and how many are not. */
+  count(): { ready: number; down: number } {
+    const counts = { ready: 0, down: 0 };
+    for (const { link, users } of this.#entries.values()) {
+      if (users > 0) counts[link.ready ? 'ready' : 'down']++;
+    }
+    return counts;
+  }
+
   close(): void {
     for (const { link, idle } of this.#entries.values()) {
       clearTimeout(idle);

@@ -192,3 +192,27 @@ describe('withDefaults', () => {
     assert.deepEqual(Object.keys(copy), ['__proto__']);
   });
 });
+
+test('a clause that did not match keeps APISIX’s words, and says to people what is wrong in it', () => {
+  const schema = JSON.parse(`{
+    "type": "object",
+    "if": { "properties": { "policy": { "enum": ["a"] } } },
+    "then": { "required": ["host"], "properties": { "kind": { "enum": ["x", "y"] } } },
+    "else": { "if": { "properties": { "policy": { "enum": ["b"] } } }, "then": { "required": ["nodes"] } }
+  }`);
+  assert.deepEqual(validate(schema, { policy: 'a' }), {
+    message: 'then clause did not match',
+    path: [],
+    hint: 'property "host" is required',
+  });
+  assert.deepEqual(validate(schema, { policy: 'a', host: 'h', kind: 'z' }), {
+    message: 'then clause did not match',
+    path: ['kind'],
+    hint: 'property "kind" validation failed: matches none of the enum values, use one of "x", "y"',
+  });
+  assert.deepEqual(validate(schema, { policy: 'b' }), {
+    message: 'else clause did not match',
+    path: [],
+    hint: 'property "nodes" is required',
+  });
+});

@@ -16,6 +16,7 @@ import {
   luaQuoted,
   luaType,
   type SchemaObject,
+  withHint,
 } from './schema-check.ts';
 
 /** Why a value does not match: the message, and the way to the offending place inside the value. */
@@ -341,8 +342,16 @@ function conditional(schema: SchemaObject, secret: boolean): Check {
   );
   return (value) => {
     if (condition(value) === undefined) {
-      return then(value) === undefined ? undefined : failure('then clause did not match');
+      return clauseFailure('then', then(value));
     }
-    return otherwise(value) === undefined ? undefined : failure('else clause did not match');
+    return clauseFailure('else', otherwise(value));
   };
+}
+
+/** The message says only which clause; what is wrong in it is for people. */
+function clauseFailure(clause: 'then' | 'else', failed: Failure | undefined): Failure | undefined {
+  if (failed === undefined) return undefined;
+  const message = `${clause} clause did not match`;
+  const isClause = failed.message.endsWith(' clause did not match');
+  return { message, path: failed.path, hint: isClause ? failed.hint : withHint(failed) };
 }

@@ -65,7 +65,7 @@ function luaNumber(value: number): string {
 
 export function enumCheck({ enum: values }: SchemaObject): Check | undefined {
   if (!Array.isArray(values)) return undefined;
-  const hint = `one of ${values.map((one) => JSON.stringify(one)).join(', ')}`;
+  const hint = `use one of ${values.map((one) => JSON.stringify(one)).join(', ')}`;
   return (value) =>
     values.some((one) => deepEqual(one, value))
       ? undefined

@@ -23,7 +23,7 @@ export function withHint({
   readonly message: string;
   readonly hint?: string | undefined;
 }): string {
-  return hint === undefined ? message : `${message}, use ${hint}`;
+  return hint === undefined ? message : `${message}, ${hint}`;
 }
 
 /** Puts a failure inside one place further out. */

@@ -2,7 +2,7 @@
 // there, and two of our own: how long a request waits for Redis, and what happens when it waited in vain.
 
 import { Type } from '../lib/schema.ts';
-import { nodeAddress, type RedisFields } from './redis-settings.ts';
+import { clusterAddress, type RedisFields } from './redis-settings.ts';
 
 const password = Type.String({ minLength: 0, secret: true, description: 'Password for Redis.' });
 const timeout = Type.Integer({
@@ -148,7 +148,7 @@ export const redisPoliciesWithSentinel = when(
 /** What is wrong with the `redis*` fields that a schema can't say, or undefined. */
 export function redisProblem(config: RedisFields & { readonly redis_role?: string }): string | undefined {
   if (config.policy === 'redis-cluster') {
-    const wrong = config.redis_cluster_nodes?.find((node) => nodeAddress(node) === undefined);
+    const wrong = config.redis_cluster_nodes?.find((address) => clusterAddress(address) === undefined);
     if (wrong !== undefined)
       return `redis_cluster_nodes: "${wrong}" is not an address; write it as host:port`;
   }

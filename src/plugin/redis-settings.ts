@@ -65,7 +65,7 @@ export function redisSettings(config: RedisFields): RedisSettings {
       return {
         ...common,
         kind: 'cluster',
-        addresses: (config.redis_cluster_nodes ?? []).map((node) => nodeAddress(node)!),
+        addresses: (config.redis_cluster_nodes ?? []).map((address) => clusterAddress(address)!),
         tls: config.redis_cluster_ssl === true,
         verify: config.redis_cluster_ssl_verify === true,
       };
@@ -89,8 +89,8 @@ export function redisSettings(config: RedisFields): RedisSettings {
   }
 }
 
-/** What a node of a cluster is written as: `host:port`, `[v6]:port`, or a host alone; undefined when it is none. */
-export function nodeAddress(text: string): { host: string; port: number } | undefined {
+/** What a server of a cluster is written as: `host:port`, `[v6]:port`, or a host alone; undefined when it is none. */
+export function clusterAddress(text: string): { host: string; port: number } | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:\s]+))(?::(\d+))?$/.exec(text);
   if (match === null) return undefined;
   const port = match[3] === undefined ? DEFAULT_PORT : Number(match[3]);

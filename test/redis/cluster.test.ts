@@ -6,6 +6,7 @@ import { keySlot } from '../../src/state/redis/key-slot.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { startCluster } from '../support/redis-cluster.ts';
+import { RedisServer } from '../support/redis-server.ts';
 import { machine } from './redis-bench.ts';
 
 const UNAVAILABLE = { name: 'LimitsUnavailable' };
@@ -64,4 +65,39 @@ test('a cluster counts for all machines, and one silent or dead node leaves the 
   });
   assert.equal((await limits.fixedWindow(keyOn(0), 1000, 600, 1)).allowed, true);
   assert.equal((await limits.fixedWindow(keyOn(1), 1000, 600, 1)).allowed, true);
+});
+
+test('a password that a cluster does not take is said', async (t) => {
+  const { port } = await RedisServer.start(t, {
+    args: [
+      '--cluster-enabled',
+      'yes',
+      '--cluster-port',
+      `${await freePort()}`,
+      '--requirepass',
+      'right-horse',
+    ],
+  });
+  const { limits, lines } = machine(t, {
+    policy: 'redis-cluster',
+    redis_cluster_nodes: [`127.0.0.1:${port}`],
+    redis_password: 'wrong-battery',
+  });
+  await assert.rejects(async () => limits.fixedWindow('key', 10, 600, 1), UNAVAILABLE);
+  assert.match(lines[0], /WRONGPASS/);
+  assert.doesNotMatch(lines.join(), /wrong-battery/);
+});
+
+test('a cluster that is not there is said with the reason, and looked for again', async (t) => {
+  const port = await freePort();
+  const { limits, lines, attempts } = machine(t, {
+    policy: 'redis-cluster',
+    redis_cluster_nodes: [`127.0.0.1:${port}`],
+  });
+  await assert.rejects(async () => limits.fixedWindow('key', 10, 600, 1), UNAVAILABLE);
+  assert.deepEqual(lines, [
+    `the Redis cluster of 127.0.0.1:${port} does not answer: none of its servers can be reached`,
+  ]);
+  await eventually('it is looked for again', () => attempts.length > 1);
+  assert.throws(() => limits.fixedWindow('key', 10, 600, 1), UNAVAILABLE);
 });

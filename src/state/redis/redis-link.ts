@@ -17,6 +17,8 @@ export interface RedisSurroundings {
   open(settings: RedisSettings): Promise<RedisClient>;
 }
 
+/** What ioredis says of commands that a connection took along; why it ended is said before. */
+const CLOSED = 'Connection is closed.';
 /** A Redis that comes and goes is mentioned once in this time. */
 const QUIET_MS = 10_000;
 
@@ -99,11 +101,12 @@ export class RedisLink {
     ).unref();
     this.#surroundings.open(this.#settings).then(
       (client) => {
-        let reason = 'the connection was closed';
+        let reason = client.isCluster ? 'none of its servers can be reached' : CLOSED;
         const note = (error: Error): void => {
-          reason = reasonOf(error);
+          if (error.message !== CLOSED) reason = reasonOf(error);
         };
-        client.on('error', note);
+        // A cluster's own errors say only that all of its servers had one.
+        client.on('error', client.isCluster ? () => {} : note);
         client.on('node error', note);
         if (gaveUp || this.#closed) return client.disconnect();
         this.#client = client;
@@ -121,8 +124,8 @@ export class RedisLink {
   #begin(client: RedisClient): void {
     clearTimeout(this.#deadline);
     // The nodes of a cluster are connected to when they are first asked, which would be late.
-    for (const node of asCluster(client)?.nodes('master') ?? []) {
-      if (node.status === 'wait') node.connect().catch(() => {});
+    for (const server of asCluster(client)?.nodes('master') ?? []) {
+      if (server.status === 'wait') server.connect().catch(() => {});
     }
     this.#ready = true;
     this.#endFirst();
@@ -172,7 +175,7 @@ export class RedisLink {
       probe: (key) => client.call('exists', key),
       giveUp: () => {
         if (cluster === undefined) this.#lose(silence);
-        else nodeOf(cluster, server)?.disconnect();
+        else serverOf(cluster, server)?.disconnect();
       },
       onChange: (open) => {
         if (open) this.#tellReady();
@@ -214,13 +217,12 @@ export class RedisLink {
   }
 }
 
-function nodeOf(cluster: Cluster, server: string): Redis | undefined {
-  return cluster.nodes().find(({ options }) => `${options.host}:${options.port}` === server);
+function serverOf(cluster: Cluster, address: string): Redis | undefined {
+  return cluster.nodes().find(({ options }) => `${options.host}:${options.port}` === address);
 }
 
 /** What went wrong, in one line. An error of ioredis also holds the command and its words; they stay out. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { message, lastNodeError } = error as Error & { readonly lastNodeError?: Error };
-  return (lastNodeError?.message || message || error.name).split('\n', 1)[0];
+  return (error.message || error.name).split('\n', 1)[0];
 }

@@ -39,7 +39,7 @@ export interface SharedLimits extends Limits {
 /** What a Plugin asks its Kit for. */
 export interface SharedLimitsOptions {
   readonly redis: RedisSettings;
-  /** Who entered and never left is forgotten after so many seconds: its machine is gone. */
+  /** Who entered and never left is forgotten after so many seconds, from 2 to 60, once its worker is gone. */
   readonly stayTtlSeconds: number;
   /** Ask this machine's own Limits while the others can't be asked, instead of failing. */
   readonly countLocally: boolean;

@@ -12,7 +12,7 @@ import { RedisServer } from '../support/redis-server.ts';
 function configuration(upstream: string, redis: string): string {
   const nodes = `upstream: { nodes: { '${upstream}': 1 } }`;
   // Where exactness is asked for, a slow machine must not look like a Redis that is gone.
-  const patient = 'redis_decision_timeout: 1000';
+  const patient = 'redis_timeout: 5000, redis_decision_timeout: 3000';
   const count = (more: string) =>
     `limit-count: { count: 40, time_window: 600, rejected_code: 429, key: all, key_type: constant, ${redis}${more} }`;
   return `

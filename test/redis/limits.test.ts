@@ -59,8 +59,14 @@ describe('limits in Redis', { concurrency: true }, () => {
 
   test('a window ends by itself', async () => {
     const { limits } = first;
-    assert.equal((await limits.fixedWindow('short', 1, 0.2, 1)).allowed, true);
-    assert.equal((await limits.fixedWindow('short', 1, 0.2, 1)).allowed, false);
+    const both = await Promise.all([
+      limits.fixedWindow('short', 1, 0.2, 1),
+      limits.fixedWindow('short', 1, 0.2, 1),
+    ]);
+    assert.deepEqual(
+      both.map(({ allowed }) => allowed),
+      [true, false],
+    );
     await eventually(
       'the window has ended',
       async () => (await limits.fixedWindow('short', 1, 0.2, 1)).allowed,
@@ -89,23 +95,30 @@ describe('limits in Redis', { concurrency: true }, () => {
   test('a leaky bucket delays what is within the burst and refuses the rest', async () => {
     const { limits } = second;
     const verdicts = [];
-    for (let times = 0; times < 4; times++) verdicts.push(await limits.leakyBucket('bucket', 0.1, 2));
+    for (let times = 0; times < 4; times++) verdicts.push(limits.leakyBucket('bucket', 0.1, 2));
+    const decided = await Promise.all(verdicts);
     assert.deepEqual(
-      verdicts.map(({ allowed }) => allowed),
+      decided.map(({ allowed }) => allowed),
       [true, true, true, false],
     );
     assert.deepEqual(
-      verdicts.map(({ delaySeconds }) => Math.round(delaySeconds)),
+      decided.map(({ delaySeconds }) => Math.round(delaySeconds)),
       [0, 10, 20, 0],
     );
-    assert.equal(Math.round(verdicts[3].resetSeconds), 10);
+    assert.equal(Math.round(decided[3].resetSeconds), 10);
   });
 
   test('a bucket is empty after a while', async () => {
     const { limits } = first;
-    assert.equal((await limits.leakyBucket('drains', 20, 0)).allowed, true);
-    assert.equal((await limits.leakyBucket('drains', 20, 0)).allowed, false);
-    await eventually('it has drained', async () => (await limits.leakyBucket('drains', 20, 0)).allowed);
+    const both = await Promise.all([
+      limits.leakyBucket('drains', 10, 0),
+      limits.leakyBucket('drains', 10, 0),
+    ]);
+    assert.deepEqual(
+      both.map(({ allowed }) => allowed),
+      [true, false],
+    );
+    await eventually('it has drained', async () => (await limits.leakyBucket('drains', 10, 0)).allowed);
   });
 
   test('as many are inside as allowed, on whichever machine', async () => {
@@ -127,11 +140,28 @@ describe('limits in Redis', { concurrency: true }, () => {
   });
 
   test('a stay whose gateway is gone is forgotten after its time', async (t) => {
-    const doomed = machine(t, { redis_port: redis.port }, { stayTtlSeconds: 0.2 });
+    const doomed = machine(t, { redis_port: redis.port }, { stayTtlSeconds: 2 });
     assert.equal((await doomed.limits.enter('grave', 1)).allowed, true);
+    doomed.acquired.link.close();
     assert.equal((await second.limits.enter('grave', 1)).allowed, false);
     await eventually('it is forgotten', async () => (await second.limits.enter('grave', 1)).allowed);
     second.limits.leave('grave');
+  });
+
+  test('a stay lasts as long as its request, however short its lease', async () => {
+    const { limits } = machine(scope as never, { redis_port: redis.port }, { stayTtlSeconds: 2 });
+    assert.equal((await limits.enter('patience', 1)).allowed, true);
+    const end = Number(
+      ((await redis.command('ZRANGE', 'sluice:inside:patience', '0', '0', 'WITHSCORES')) as string[])[1],
+    );
+    await eventually('its first lease has ended', async () => {
+      const [seconds] = (await redis.command('TIME')) as [string];
+      return Number(seconds) * 1000 > end;
+    });
+    assert.equal((await second.limits.enter('patience', 1)).allowed, false);
+    limits.leave('patience');
+    await eventually('it has ended', async () => (await second.limits.enter('patience', 1)).allowed);
+    second.limits.leave('patience');
   });
 
   test('a clock of Redis that was set back leaves nothing stuck', async () => {

@@ -36,7 +36,9 @@ export function machine(
     },
   });
   scope.after(() => links.close());
-  const acquired = links.acquire(redisSettings({ policy: 'redis', redis_host: '127.0.0.1', ...fields }));
+  // Ten times the default: a slow machine must not look like a Redis that is gone.
+  const usual = { policy: 'redis', redis_host: '127.0.0.1', redis_decision_timeout: 500 };
+  const acquired = links.acquire(redisSettings({ ...usual, ...fields }));
   const limits = new RedisLimits(acquired.link, acquired.stays, {
     stayTtlSeconds: options.stayTtlSeconds ?? 3600,
     local: options.local,

@@ -12,8 +12,8 @@ test('sentinels say where the master is, and where it is after a failover', asyn
     policy: 'redis-sentinel',
     redis_sentinels: [{ host: '127.0.0.1', port: sentinel.port }],
     redis_master_name: 'counters',
-    redis_connect_timeout: 500,
-    redis_read_timeout: 500,
+    redis_connect_timeout: 1500,
+    redis_read_timeout: 1500,
   });
   assert.equal((await limits.fixedWindow('key', 10, 600, 1)).remaining, 9);
   await eventually('it is copied', async () => (await replica.command('GET', 'sluice:fixed:key')) === '1');

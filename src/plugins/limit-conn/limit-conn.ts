@@ -62,7 +62,7 @@ const config = Type.Object(
       minimum: 1,
       default: 3600,
       description:
-        'Seconds after which Redis forgets a request that never left, because its gateway was killed. A request that takes longer counts no more.',
+        'Seconds after which Redis forgets the requests of a worker that was killed; 2 at least and 60 at most. Requests under way are renewed, however long they take.',
     }),
     ...refusalFields,
     ...degradationField,

@@ -82,7 +82,7 @@ return {allowed and 1 or 0, string.format('%.6f', excess)}
 `);
 
 /**
- * ARGV: maximum, ms after which a stay is forgotten, its name. Answers: allowed, how many are inside.
+ * ARGV: maximum, ms after which a stay is forgotten unless renewed, its name. Answers: allowed, how many are inside.
  * The key is a sorted set of stays by the time at which they are forgotten.
  */
 export const ENTER = new RedisScript(`
@@ -94,4 +94,12 @@ if inside >= tonumber(ARGV[1]) then return {0, inside} end
 redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return {1, inside + 1}
+`);
+
+/** ARGV: ms after which stays are forgotten, their names. They are there afterwards, whatever was before. */
+export const RENEW = new RedisScript(`
+local time = redis.call('TIME')
+local ends = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[1]))
+for index = 2, #ARGV do redis.call('ZADD', KEYS[1], ends, ARGV[index]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
 `);

@@ -10,7 +10,7 @@ import { ENTER, FIXED_WINDOW, LEAKY_BUCKET, SLIDING_WINDOW } from './limit-scrip
 import type { RedisLink } from './redis-link.ts';
 import type { RedisScript } from './redis-script.ts';
 import { RedisUnavailable } from './redis-unavailable.ts';
-import type { Stays } from './stays.ts';
+import { SHORTEST_LEASE_MS, type Stay, type Stays } from './stays.ts';
 
 type Entry = { readonly allowed: boolean; readonly current: number };
 
@@ -21,6 +21,8 @@ export interface RedisLimitsOptions {
   release(): void;
 }
 
+/** A worker that is gone leaves its stays behind for so long at most. */
+const LONGEST_LEASE_MS = 60_000;
 /** Every stay in Redis needs a name of its own, on whichever machine it began. */
 const THREAD = randomBytes(9).toString('base64url');
 let stays = 0;
@@ -36,7 +38,7 @@ let stays = 0;
 export class RedisLimits implements SharedLimits {
   readonly #link: RedisLink;
   readonly #stays: Stays;
-  readonly #stayTtlMs: number;
+  readonly #leaseMs: number;
   readonly #local: Limits | undefined;
   readonly #release: () => void;
 
@@ -44,7 +46,8 @@ export class RedisLimits implements SharedLimits {
   constructor(link: RedisLink, stays: Stays, options: RedisLimitsOptions) {
     this.#link = link;
     this.#stays = stays;
-    this.#stayTtlMs = options.stayTtlSeconds * 1000;
+    const asked = options.stayTtlSeconds * 1000;
+    this.#leaseMs = Math.min(LONGEST_LEASE_MS, Math.max(SHORTEST_LEASE_MS, asked));
     this.#local = options.local;
     this.#release = () => options.release();
   }
@@ -82,10 +85,12 @@ export class RedisLimits implements SharedLimits {
   enter(key: string, maximum: number): MaybePromise<Entry> {
     const set = `sluice:inside:${key}`;
     const name = `${THREAD}${(stays++).toString(36)}`;
+    const leaseMs = this.#leaseMs;
+    const stay: Stay = { set, name, leaseMs, renewAt: performance.now() + leaseMs / 3 };
     let sent = false;
     const read = (answer: unknown): Entry => {
       const [allowed, current] = answer as readonly [number, number];
-      if (allowed === 1) this.#stays.began(key, { set, name });
+      if (allowed === 1) this.#stays.began(key, stay);
       return { allowed: allowed === 1, current };
     };
     const otherwise = (local: Limits): MaybePromise<Entry> => {
@@ -98,17 +103,17 @@ export class RedisLimits implements SharedLimits {
     };
     const failed = (error: unknown): MaybePromise<Entry> => {
       // Nobody knows whether the command arrived, or still will.
-      if (sent && error instanceof RedisUnavailable) this.#stays.doubt({ set, name });
+      if (sent && error instanceof RedisUnavailable) this.#stays.doubt(stay);
       return this.#fall(error, otherwise);
     };
     try {
       return this.#link
         .send(set, (client) => {
           sent = true;
-          return ENTER.run(client, set, maximum, this.#stayTtlMs, name);
+          return ENTER.run(client, set, maximum, leaseMs, name);
         })
         .then(read)
-        .catch(failed);
+        .catch((error) => ownCopy(failed(error)));
     } catch (error) {
       return failed(error);
     }
@@ -133,7 +138,7 @@ export class RedisLimits implements SharedLimits {
       return this.#link
         .send(key, (client) => script.run(client, key, ...args))
         .then(read)
-        .catch((error) => this.#fall(error, otherwise));
+        .catch((error) => ownCopy(this.#fall(error, otherwise)));
     } catch (error) {
       return this.#fall(error, otherwise);
     }
@@ -144,6 +149,11 @@ export class RedisLimits implements SharedLimits {
     if (this.#local !== undefined) return otherwise(this.#local);
     throw new LimitsUnavailable(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Limits in memory use one object for all verdicts: a promise's reader, who comes later, needs one of its own. */
+function ownCopy<T extends object>(verdict: MaybePromise<T>): MaybePromise<T> {
+  return verdict instanceof Promise ? verdict : { ...verdict };
 }
 
 function readWindow(answer: unknown): LimitVerdict {

@@ -50,7 +50,12 @@ export async function openRedis(settings: RedisSettings): Promise<RedisClient> {
         enableOfflineQueue: true,
         slotsRefreshTimeout: connectTimeoutMs,
         slotsRefreshInterval: SLOTS_REFRESH_MS,
-        redisOptions: { ...nodeOptions, ...security, commandTimeout: connectTimeoutMs },
+        redisOptions: {
+          ...nodeOptions,
+          ...security,
+          // For probes of a silent server; requests have decided long before.
+          commandTimeout: connectTimeoutMs + settings.decisionTimeoutMs,
+        },
       });
     }
   }

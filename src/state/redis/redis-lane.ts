@@ -1,6 +1,6 @@
 // Commands to one server, and the judgement whether it answers.
 //
-//            no answer in time                     an answer, be it late
+//     no answer in time, or no way to it           an answer, be it late
 //   open ────────────────────────▶ stalled ─────────────────────────▶ open
 //   commands wait at most          commands fail at once; a probe
 //   `decisionTimeoutMs`            asks again and again; silent for
@@ -27,8 +27,8 @@ export interface RedisLaneOptions {
   probe(key: string): Promise<unknown>;
   /** The server has been silent for `giveUpMs`. */
   giveUp(): void;
-  /** It fell silent, or answers again. */
-  onChange(open: boolean): void;
+  /** It fell silent, with the reason, or answers again. */
+  onChange(silence: RedisUnavailable | undefined): void;
 }
 
 export class RedisLane {
@@ -71,6 +71,7 @@ export class RedisLane {
           ask.settled = true;
           const answered = isReply(error);
           if (answered) this.#answered();
+          else this.#stall(key, new RedisUnavailable(error.message));
           reject(answered ? error : new RedisUnavailable(error.message));
         },
       );
@@ -103,14 +104,17 @@ export class RedisLane {
     if (oldest === undefined) return;
     const left = oldest.dueAt - performance.now();
     if (left > 0) this.#timer = this.#wait(left);
-    else this.#stall(oldest.key);
+    else {
+      const patience = this.#options.decisionTimeoutMs;
+      this.#stall(oldest.key, new RedisUnavailable(`no answer within ${patience} ms`));
+    }
   }
 
-  #stall(key: string): void {
-    const error = new RedisUnavailable(`no answer within ${this.#options.decisionTimeoutMs} ms`);
-    this.#stalled = error;
-    this.#failAll(error);
-    this.#options.onChange(false);
+  #stall(key: string, reason: RedisUnavailable): void {
+    if (this.#closed || this.#stalled !== undefined) return;
+    this.#stalled = reason;
+    this.#failAll(reason);
+    this.#options.onChange(reason);
     this.#giveUpTimer = setTimeout(() => this.#options.giveUp(), this.#options.giveUpMs).unref();
     this.#probeLater(key);
   }
@@ -134,7 +138,7 @@ export class RedisLane {
     this.#stalled = undefined;
     clearTimeout(this.#probeTimer);
     clearTimeout(this.#giveUpTimer);
-    this.#options.onChange(true);
+    this.#options.onChange(undefined);
   }
 
   #failAll(error: RedisUnavailable): void {

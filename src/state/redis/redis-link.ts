@@ -166,20 +166,20 @@ export class RedisLink {
   #newLane(client: RedisClient, server: string): RedisLane {
     const { decisionTimeoutMs, connectTimeoutMs } = this.#settings;
     const cluster = asCluster(client);
-    const silence = `no answer within ${decisionTimeoutMs} ms${server === '' ? '' : ` from ${server}`}`;
+    const giveUpMs = Math.max(connectTimeoutMs, decisionTimeoutMs);
     return new RedisLane({
       decisionTimeoutMs,
-      giveUpMs: Math.max(connectTimeoutMs, decisionTimeoutMs),
+      giveUpMs,
       // In a cluster one node's pauses must not lengthen with another's.
       backoff: cluster === undefined ? this.#backoff : new Backoff(() => this.#surroundings.random()),
       probe: (key) => client.call('exists', key),
       giveUp: () => {
-        if (cluster === undefined) this.#lose(silence);
+        if (cluster === undefined) this.#lose(`no answer within ${giveUpMs} ms`);
         else serverOf(cluster, server)?.disconnect();
       },
-      onChange: (open) => {
-        if (open) this.#tellReady();
-        else this.#complain(silence);
+      onChange: (silence) => {
+        if (silence === undefined) this.#tellReady();
+        else this.#complain(server === '' ? silence.message : `${silence.message} from ${server}`);
       },
     });
   }

@@ -1,25 +1,38 @@
 import type { Limits } from '../../plugin/limits.ts';
+import { RENEW } from './limit-scripts.ts';
+import type { RedisClient } from './open-redis.ts';
 import type { RedisLink } from './redis-link.ts';
 
-/** A name in a sorted set of Redis. */
+/** A name in a sorted set of Redis, which forgets it unless it is renewed in time. */
 export interface Stay {
   readonly set: string;
   readonly name: string;
+  readonly leaseMs: number;
+  /** Monotonic ms. */
+  renewAt: number;
 }
 
-/** So many stays are remembered while Redis is gone; what is above that is forgotten by its time to live. */
+/** So many stays are remembered while Redis is gone; those above that end with their leases. */
 const MOST_OWED = 100_000;
 /** A server that was frozen reads what old connections still hold before this time has passed. */
 const SECOND_TIME_MS = 1000;
+/** How often leases are looked at; the shortest is four times as long. */
+const TICK_MS = 500;
+export const SHORTEST_LEASE_MS = 2000;
+/** Names in one command. */
+const CHUNK = 1000;
 
 /**
  * Who of this worker is inside which concurrency limit, and who has left while Redis could not be told.
- * Of one key, all stays are worth the same: whoever leaves ends the oldest.
+ * Of one key, all stays are worth the same: whoever leaves ends the oldest. Stays last as long as the
+ * worker says so: it renews their leases, also in a Redis that has forgotten them, and when it is gone,
+ * they soon are.
  */
 export class Stays {
   readonly #link: RedisLink;
   readonly #inside = new Map<string, (Stay | Limits)[]>();
   #owed: Stay[] = [];
+  #ticker: NodeJS.Timeout | undefined;
 
   constructor(link: RedisLink) {
     this.#link = link;
@@ -31,6 +44,7 @@ export class Stays {
     const stays = this.#inside.get(key);
     if (stays === undefined) this.#inside.set(key, [stay]);
     else stays.push(stay);
+    this.#ticker ??= setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
   ended(key: string): void {
@@ -47,19 +61,50 @@ export class Stays {
     this.#owe([stay]);
   }
 
-  #remove(stays: readonly Stay[]): void {
-    const bySet = new Map<string, string[]>();
-    for (const { set, name } of stays) {
-      const names = bySet.get(set);
-      if (names === undefined) bySet.set(set, [name]);
-      else names.push(name);
+  #tick(): void {
+    if (this.#inside.size === 0) {
+      clearInterval(this.#ticker);
+      this.#ticker = undefined;
+    } else if (this.#link.ready) this.#renew(performance.now());
+  }
+
+  /** Renews what is due at that time. */
+  #renew(now: number): void {
+    const due: Stay[] = [];
+    for (const stays of this.#inside.values()) {
+      for (const stay of stays) {
+        if ('leave' in stay || stay.renewAt > now) continue;
+        stay.renewAt = performance.now() + stay.leaseMs / 3;
+        due.push(stay);
+      }
     }
-    for (const [set, names] of bySet) {
-      const owe = (): void => this.#owe(names.map((name) => ({ set, name })));
-      try {
-        this.#link.send(set, (client) => client.call('zrem', set, ...names)).catch(owe);
-      } catch {
-        owe();
+    this.#send(due, (client, set, stays) =>
+      RENEW.run(client, set, stays[0].leaseMs, ...stays.map(({ name }) => name)),
+    );
+  }
+
+  #remove(stays: readonly Stay[]): void {
+    this.#send(
+      stays,
+      (client, set, some) => client.call('zrem', set, ...some.map(({ name }) => name)),
+      (some) => this.#owe(some),
+    );
+  }
+
+  /** One command for each set, or for a thousand names of it. What fails is `missed`. */
+  #send(
+    stays: readonly Stay[],
+    issue: (client: RedisClient, set: string, stays: readonly Stay[]) => Promise<unknown>,
+    missed: (stays: readonly Stay[]) => void = () => {},
+  ): void {
+    for (const [set, all = []] of Map.groupBy(stays, ({ set }) => set)) {
+      for (let start = 0; start < all.length; start += CHUNK) {
+        const some = all.slice(start, start + CHUNK);
+        try {
+          this.#link.send(set, (client) => issue(client, set, some)).catch(() => missed(some));
+        } catch {
+          missed(some);
+        }
       }
     }
   }
@@ -69,6 +114,8 @@ export class Stays {
   }
 
   #settle(): void {
+    // It may have been away for longer than the leases, or come back without its memory.
+    this.#renew(Number.POSITIVE_INFINITY);
     const owed = this.#owed;
     if (owed.length === 0) return;
     this.#owed = [];

@@ -648,9 +648,9 @@ export interface BuiltInConfigs<R extends References = References> {
       /** What requests are counted by: a text with variables. The rule is left out for requests for which none of them has a value. */
       readonly key: string;
     }[];
-    /** Where the counters are kept. The Redis policies are not yet available. Default: `"local"`. */
+    /** Where the counters are kept: in memory that all workers of this machine share, or in Redis for several machines. Default: `"local"`. */
     readonly policy?: 'local' | 'redis' | 'redis-cluster';
-    /** Seconds after which Redis forgets a key. Default: `3600`. */
+    /** Seconds after which Redis forgets the requests of a worker that was killed; 2 at least and 60 at most. Requests under way are renewed, however long they take. Default: `3600`. */
     readonly key_ttl?: number;
     /** Status of the answer to a request too many. 429 is what clients expect. Default: `503`. */
     readonly rejected_code?: number;
@@ -658,6 +658,10 @@ export interface BuiltInConfigs<R extends References = References> {
     readonly rejected_msg?: string;
     /** Let requests pass when the limit itself fails, instead of answering 500. Default: `false`. */
     readonly allow_degradation?: boolean;
+    /** How long a request waits for an answer of Redis before `on_redis_failure` decides, in milliseconds. Default: `50`. */
+    readonly redis_decision_timeout?: number;
+    /** What happens to requests while Redis does not answer: they are answered with 500, pass uncounted, or are counted by this machine alone. Unless said, `allow_degradation` chooses between `allow` and `refuse`. */
+    readonly on_redis_failure?: 'refuse' | 'allow' | 'count_locally';
     /** Address of the Redis server. */
     readonly redis_host?: string;
     /** Port of the Redis server. Default: `6379`. */
@@ -668,15 +672,15 @@ export interface BuiltInConfigs<R extends References = References> {
     readonly redis_password?: string;
     /** Number of the Redis database. Default: `0`. */
     readonly redis_database?: number;
-    /** Time allowed for one command, in milliseconds. Default: `1000`. */
+    /** Time allowed for connecting, and for a silent Redis before its connection is given up, in milliseconds. How long a request waits says `redis_decision_timeout`. Default: `1000`. */
     readonly redis_timeout?: number;
     /** Connect to Redis by TLS. Default: `false`. */
     readonly redis_ssl?: boolean;
     /** Verify the certificate of Redis. Default: `false`. */
     readonly redis_ssl_verify?: boolean;
-    /** How long an idle connection to Redis is kept, in milliseconds. Default: `10000`. */
+    /** Has no effect: the connection is kept as long as a Binding uses it. Default: `10000`. */
     readonly redis_keepalive_timeout?: number;
-    /** Idle connections to Redis kept open. Default: `100`. */
+    /** Has no effect: each worker has one connection and sends all commands over it. Default: `100`. */
     readonly redis_keepalive_pool?: number;
     /** Addresses of nodes of the Redis cluster, as `host:port`. */
     readonly redis_cluster_nodes?: readonly string[];
@@ -716,16 +720,20 @@ export interface BuiltInConfigs<R extends References = References> {
     readonly rejected_code?: number;
     /** Sent as `{"error_msg": …}` to a request too many, instead of an error page. */
     readonly rejected_msg?: string;
-    /** Where the counters are kept. The Redis policies are not yet available. Default: `"local"`. */
+    /** Where the counters are kept: in memory that all workers of this machine share, or in Redis for several machines. Default: `"local"`. */
     readonly policy?: 'local' | 'redis' | 'redis-cluster' | 'redis-sentinel';
     /** Let requests pass when the limit itself fails, instead of answering 500. Default: `false`. */
     readonly allow_degradation?: boolean;
     /** Tell the client its quota in X-RateLimit-* fields. Default: `true`. */
     readonly show_limit_quota_header?: boolean;
-    /** Seconds between synchronisations with Redis; -1 for every request. Default: `-1`. */
+    /** Every request asks Redis, so only -1 will do with a Redis policy. Default: `-1`. */
     readonly sync_interval?: number;
     /** Also send the RateLimit and RateLimit-Policy fields of draft-ietf-httpapi-ratelimit-headers. Default: `false`. */
     readonly rate_limit_fields?: boolean;
+    /** How long a request waits for an answer of Redis before `on_redis_failure` decides, in milliseconds. Default: `50`. */
+    readonly redis_decision_timeout?: number;
+    /** What happens to requests while Redis does not answer: they are answered with 500, pass uncounted, or are counted by this machine alone. Unless said, `allow_degradation` chooses between `allow` and `refuse`. */
+    readonly on_redis_failure?: 'refuse' | 'allow' | 'count_locally';
     /** Address of the Redis server. */
     readonly redis_host?: string;
     /** Port of the Redis server. Default: `6379`. */
@@ -736,15 +744,15 @@ export interface BuiltInConfigs<R extends References = References> {
     readonly redis_password?: string;
     /** Number of the Redis database. Default: `0`. */
     readonly redis_database?: number;
-    /** Time allowed for one command, in milliseconds. Default: `1000`. */
+    /** Time allowed for connecting, and for a silent Redis before its connection is given up, in milliseconds. How long a request waits says `redis_decision_timeout`. Default: `1000`. */
     readonly redis_timeout?: number;
     /** Connect to Redis by TLS. Default: `false`. */
     readonly redis_ssl?: boolean;
     /** Verify the certificate of Redis. Default: `false`. */
     readonly redis_ssl_verify?: boolean;
-    /** How long an idle connection to Redis is kept, in milliseconds. Default: `10000`. */
+    /** Has no effect: the connection is kept as long as a Binding uses it. Default: `10000`. */
     readonly redis_keepalive_timeout?: number;
-    /** Idle connections to Redis kept open. Default: `100`. */
+    /** Has no effect: each worker has one connection and sends all commands over it. Default: `100`. */
     readonly redis_keepalive_pool?: number;
     /** Addresses of nodes of the Redis cluster, as `host:port`. */
     readonly redis_cluster_nodes?: readonly string[];
@@ -763,7 +771,7 @@ export interface BuiltInConfigs<R extends References = References> {
     }[];
     /** Name of the master the sentinels watch. */
     readonly redis_master_name?: string;
-    /** Which of the watched servers to use. Default: `"master"`. */
+    /** Which of the watched servers to use. Counters have to be written, so only `master` will do. Default: `"master"`. */
     readonly redis_role?: 'master' | 'slave';
     /** Time allowed for connecting, in milliseconds. Default: `1000`. */
     readonly redis_connect_timeout?: number;
@@ -784,7 +792,7 @@ export interface BuiltInConfigs<R extends References = References> {
     readonly key: string;
     /** What `key` is: the name of a variable, or a text with variables such as `$remote_addr $consumer_name`. Default: `"var"`. */
     readonly key_type?: 'var' | 'var_combination';
-    /** Where the counters are kept. The Redis policies are not yet available. Default: `"local"`. */
+    /** Where the counters are kept: in memory that all workers of this machine share, or in Redis for several machines. Default: `"local"`. */
     readonly policy?: 'local' | 'redis' | 'redis-cluster';
     /** Status of the answer to a request too many. 429 is what clients expect. Default: `503`. */
     readonly rejected_code?: number;
@@ -794,6 +802,10 @@ export interface BuiltInConfigs<R extends References = References> {
     readonly nodelay?: boolean;
     /** Let requests pass when the limit itself fails, instead of answering 500. Default: `false`. */
     readonly allow_degradation?: boolean;
+    /** How long a request waits for an answer of Redis before `on_redis_failure` decides, in milliseconds. Default: `50`. */
+    readonly redis_decision_timeout?: number;
+    /** What happens to requests while Redis does not answer: they are answered with 500, pass uncounted, or are counted by this machine alone. Unless said, `allow_degradation` chooses between `allow` and `refuse`. */
+    readonly on_redis_failure?: 'refuse' | 'allow' | 'count_locally';
     /** Address of the Redis server. */
     readonly redis_host?: string;
     /** Port of the Redis server. Default: `6379`. */
@@ -804,15 +816,15 @@ export interface BuiltInConfigs<R extends References = References> {
     readonly redis_password?: string;
     /** Number of the Redis database. Default: `0`. */
     readonly redis_database?: number;
-    /** Time allowed for one command, in milliseconds. Default: `1000`. */
+    /** Time allowed for connecting, and for a silent Redis before its connection is given up, in milliseconds. How long a request waits says `redis_decision_timeout`. Default: `1000`. */
     readonly redis_timeout?: number;
     /** Connect to Redis by TLS. Default: `false`. */
     readonly redis_ssl?: boolean;
     /** Verify the certificate of Redis. Default: `false`. */
     readonly redis_ssl_verify?: boolean;
-    /** How long an idle connection to Redis is kept, in milliseconds. Default: `10000`. */
+    /** Has no effect: the connection is kept as long as a Binding uses it. Default: `10000`. */
     readonly redis_keepalive_timeout?: number;
-    /** Idle connections to Redis kept open. Default: `100`. */
+    /** Has no effect: each worker has one connection and sends all commands over it. Default: `100`. */
     readonly redis_keepalive_pool?: number;
     /** Addresses of nodes of the Redis cluster, as `host:port`. */
     readonly redis_cluster_nodes?: readonly string[];

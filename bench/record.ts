@@ -109,6 +109,8 @@ function measureScrape(): void {
       version: '0',
       connections: none,
       sharedMemory: [],
+      upstreamStatus: [],
+      circuits: [],
       evictions: {},
       redis: { ready: 0, down: 0 },
       revisions: new Map(),

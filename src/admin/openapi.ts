@@ -245,6 +245,25 @@ function otherPaths(): JsonObject {
         responses: { '200': response('The explanation.', anything), ...errors },
       },
     },
+    '/apisix/admin/healthcheck': get(
+      'health',
+      "The health of all Targets that are checked, as APISIX's control API has it, and how circuit breakers stand.",
+      { type: 'array', items: anything },
+    ),
+    '/apisix/admin/healthcheck/{kind}/{id}': get(
+      'health_of',
+      'The health of the Targets of one Upstream.',
+      anything,
+      [
+        parameter(
+          'kind',
+          'path',
+          'Where the Upstream is: routes, services, upstreams or stream_routes.',
+          text,
+        ),
+        parameter('id', 'path', 'The resource that holds it, or the Upstream itself.', text),
+      ],
+    ),
     '/apisix/admin/openapi.json': get('openapi', 'This document.', anything),
   };
 }

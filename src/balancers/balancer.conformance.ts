@@ -103,6 +103,39 @@ export function balancerConformance(definition: BalancerDefinition): void {
       assert.equal(balancer.pick(visitors[0], []), undefined);
     });
 
+    test('made for a part of the Targets, gives nothing to the rest', () => {
+      const { state } = testState();
+      const all = ['a', 'b', 'c', 'd'].map((host, i) => target(host, 1, i < 3 ? 1 : 0));
+      for (const part of [all, all.slice(1), all.slice(2), [all[0], all[3]], [all[3]], all]) {
+        const balancer = definition.create(part, { ...OPTIONS, all }, state);
+        const best = Math.max(...part.map(({ priority }) => priority));
+        const expected = part.filter(({ priority }) => priority === best).map(({ host }) => host);
+        const hosts = new Set(visitors.map((visitor) => run(balancer, visitor)?.host));
+        assert.deepEqual([...hosts].sort(), expected);
+        const tried: Target[] = [];
+        for (let picked = balancer.pick(visitors[1], []); picked !== undefined; ) {
+          tried.push(picked);
+          picked = balancer.pick(visitors[1], tried);
+        }
+        assert.deepEqual(
+          tried.map(({ host }) => host).sort(),
+          part.map(({ host }) => host),
+        );
+      }
+    });
+
+    test('keeps the load of a Target that is left out for a while', () => {
+      const { state } = testState();
+      const all = [target('a'), target('b')];
+      const whole = definition.create(all, { ...OPTIONS, all }, state);
+      run(whole, visitors[0]);
+      const [a, b] = all.map(({ key }) => state.load(OPTIONS.upstream, key));
+      definition.create([all[0]], { ...OPTIONS, all }, state);
+      definition.create([all[1]], { ...OPTIONS, all }, state);
+      assert.equal(state.load(OPTIONS.upstream, all[0].key), a);
+      assert.equal(state.load(OPTIONS.upstream, all[1].key), b);
+    });
+
     test('goes on with other Targets after a rebuild, while attempts of the old build end', () => {
       const { state } = testState();
       const before = definition.create([target('a'), target('b')], OPTIONS, state);

@@ -34,6 +34,8 @@ export interface BalancerOptions {
   /** The Upstream's key, stable across rebuilds: state that outlives them hangs on it. */
   readonly upstream: string;
   readonly hash_on?: 'vars' | 'header' | 'cookie' | 'consumer' | 'vars_combinations';
+  /** Every Target of the Upstream, where a Balancer is made for some of them only: the others are unhealthy. */
+  readonly all?: readonly Target[];
   /** Variable, header field, cookie or template, as `hash_on` says. */
   readonly key?: string;
 }

@@ -92,3 +92,15 @@ test('hashes a combination of variables when one of them has a value', () => {
   );
   assert.equal(ownerOf(options, { remote_addr: '192.0.2.1' }), ownerOf({}, { remote_addr: '192.0.2.1' }));
 });
+
+test('a key stays where it is when another Target is unhealthy, also when that is the heaviest', () => {
+  const all = [target('a', 1), target('b', 2), target('c', 50)];
+  const { state } = testState();
+  const whole = chash.create(all, { ...OPTIONS, all }, state);
+  const part = chash.create(all.slice(0, 2), { ...OPTIONS, all }, state);
+  for (let i = 0; i < 2000; i++) {
+    const visitor = subject({ remote_addr: `192.0.2.${i}` });
+    const picked = whole.pick(visitor, [])!;
+    if (picked.host !== 'c') assert.equal(part.pick(visitor, []), picked);
+  }
+});

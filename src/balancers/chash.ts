@@ -12,7 +12,7 @@ const OWNERS = 2 ** 20;
 export const chash = defineBalancer({
   name: 'chash',
   summary: 'Sends requests with the same key to the same Target, by a consistent hash.',
-  create: (targets, options) => new ConsistentHash(targets, hashKey(options)),
+  create: (targets, options) => new ConsistentHash(targets, options.all ?? targets, hashKey(options)),
 });
 
 /** What a request is hashed by: never empty-handed, since what has no value falls back to the client's address. */
@@ -53,15 +53,18 @@ function hashVariable(hashOn: NonNullable<BalancerOptions['hash_on']>, key: stri
  */
 class ConsistentHash implements Balancer {
   readonly #targets: readonly Target[];
+  readonly #heaviest: number;
   readonly #key: (subject: VariableSource) => string;
   /** Hashes, ascending, and the Target of each; made when the first request asks. */
   #hashes = new Uint32Array();
   #owners = new Uint32Array();
 
-  constructor(targets: readonly Target[], key: (subject: VariableSource) => string) {
+  constructor(targets: readonly Target[], all: readonly Target[], key: (subject: VariableSource) => string) {
     // Two Targets on one point: the later by key owns it, in whatever order they were configured.
     this.#targets = [...targets].sort((a, b) => (a.key < b.key ? -1 : 1));
     this.#key = key;
+    // Of all, healthy or not: points must not be rescaled because the heaviest Target is down.
+    this.#heaviest = all.reduce((most, target) => Math.max(most, target.weight), 0);
   }
 
   pick(subject: VariableSource, tried: readonly Target[]): Target | undefined {
@@ -87,9 +90,8 @@ class ConsistentHash implements Balancer {
   }
 
   #build(): void {
-    const heaviest = this.#targets.reduce((most, target) => Math.max(most, target.weight), 0);
     let scale = POINTS;
-    while (scale * heaviest > MOST_POINTS) scale /= 2;
+    while (scale * this.#heaviest > MOST_POINTS) scale /= 2;
     const counts = this.#targets.map((target) => Math.max(1, Math.round(target.weight * scale)));
     const points = new Float64Array(counts.reduce((a, b) => a + b));
     const previous = new Uint8Array(4);

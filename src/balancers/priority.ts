@@ -13,7 +13,7 @@ export function prioritized(create: Create): Create {
   return (targets, options, state) => {
     const weighted = targets.filter((target) => target.weight > 0);
     const usable = weighted.length > 0 ? weighted : targets.map((target) => ({ ...target, weight: 1 }));
-    state.retain(options.upstream, targets);
+    state.retain(options.upstream, options.all ?? targets);
     const groups = new Map<number, Target[]>();
     for (const target of usable) {
       const group = groups.get(target.priority);

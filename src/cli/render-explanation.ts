@@ -110,8 +110,9 @@ function verdictLines({ verdict }: Explanation, paint: Paint): string[] {
   if (verdict.type === 'forward') {
     const { upstream, target, request_line: line, headers } = verdict;
     const among = upstream.targets.length > 1 ? `, one of ${upstream.targets.length}` : '';
+    const out = upstream.unhealthy.length > 0 ? ` (unhealthy: ${upstream.unhealthy.join(', ')})` : '';
     return [
-      `${paint('green', 'forward')} to ${upstream.scheme}://${target}${among}, upstream ${upstream.key}`,
+      `${paint('green', 'forward')} to ${upstream.scheme}://${target}${among}${out}, upstream ${upstream.key}`,
       `  ${line}`,
       ...headers.map(([name, value]) => `  ${name}: ${value}`),
     ];

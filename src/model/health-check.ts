@@ -1,3 +1,4 @@
+import { withDefaults } from '../lib/json-schema.ts';
 import { type Static, Type } from '../lib/schema.ts';
 import { host } from './address.ts';
 import { METHODS } from './method.ts';
@@ -41,6 +42,19 @@ const PASSIVE_HEALTHY = [
 
 const passive = Type.Object({
   type: protocol,
+  ejection_seconds: Type.Number({
+    exclusiveMinimum: 0,
+    maximum: 86_400,
+    default: 10,
+    description:
+      'Without active checks: for how long a Target that failed is passed over at first. Each time that it fails again on its return, twice as long.',
+  }),
+  max_ejection_seconds: Type.Number({
+    exclusiveMinimum: 0,
+    maximum: 86_400,
+    default: 300,
+    description: 'Without active checks: for how long a Target is passed over at most.',
+  }),
   healthy: Type.Optional(Type.Object({ http_statuses: statuses(PASSIVE_HEALTHY), successes: count(5, 0) })),
   unhealthy: Type.Optional(
     Type.Object({
@@ -52,10 +66,38 @@ const passive = Type.Object({
   ),
 });
 
-/** How an Upstream finds out which of its Targets work: by probes, and from the traffic itself. */
+/**
+ * How an Upstream finds out which of its Targets work: by probes, and from the traffic itself.
+ * APISIX wants `active` wherever there is `passive`; here a Target comes back without probes, too.
+ */
 export const healthCheck = Type.Object(
   { active: Type.Optional(active), passive: Type.Optional(passive) },
-  { anyOf: [{ required: ['active'] }, { required: ['active', 'passive'] }] },
+  { anyOf: [{ required: ['active'] }, { required: ['passive'] }] },
 );
 
 export type HealthCheck = Static<typeof healthCheck>;
+
+/** Checks with everything filled in. */
+export interface CompleteHealthCheck {
+  readonly active: Complete<HealthCheck['active']> | undefined;
+  readonly passive: Complete<HealthCheck['passive']> | undefined;
+}
+type Complete<T> = T extends { healthy?: infer H; unhealthy?: infer U }
+  ? Omit<T, 'healthy' | 'unhealthy'> & {
+      readonly healthy: NonNullable<H>;
+      readonly unhealthy: NonNullable<U>;
+    }
+  : never;
+
+/**
+ * Fills in what was left out, also `healthy` and `unhealthy` where they are missing as a whole: in
+ * APISIX nothing is probed or counted then, though it says that it checks.
+ */
+export function completeHealthCheck(checks: Partial<HealthCheck>): CompleteHealthCheck {
+  const whole = <T extends object>(part: T | undefined) => part && { healthy: {}, unhealthy: {}, ...part };
+  const written: Record<string, unknown> = {};
+  if (checks.active !== undefined) written.active = whole(checks.active);
+  if (checks.passive !== undefined) written.passive = whole(checks.passive);
+  const { active, passive } = withDefaults(healthCheck, written);
+  return { active, passive } as CompleteHealthCheck;
+}

@@ -130,6 +130,18 @@ const metrics = section(
   'Metrics in the format of Prometheus.',
 );
 
+const status = section(
+  {
+    enabled: Type.Boolean({
+      description: 'Whether they have an address of their own. They have not where the file has no `status`.',
+      default: true,
+    }),
+    address: address('Where they are answered:', '127.0.0.1:7085'),
+  },
+  '`/status` and `/status/ready`, which the address of the metrics answers in any case.',
+  { enabled: false },
+);
+
 export const settings = Type.Object(
   {
     listeners: Type.Array(listener, {
@@ -151,6 +163,7 @@ export const settings = Type.Object(
     client,
     access_log: accessLog,
     metrics,
+    status,
     plugins: Type.Array(Type.String({ description: 'The path of a `.ts` or `.js` file.', minLength: 1 }), {
       description: 'Files of your own Plugins, relative to the configuration file.',
       default: [],
@@ -220,7 +233,7 @@ export function defaultSettings(): Settings {
 }
 
 /** Addresses and ranges, which a schema can't check. */
-function wrongTexts({ listeners, admin, metrics, trusted_addresses }: Settings): SettingsError[] {
+function wrongTexts({ listeners, admin, metrics, status, trusted_addresses }: Settings): SettingsError[] {
   const errors: SettingsError[] = [];
   const attempt = (path: SettingsError['path'], parse: () => unknown) => {
     try {
@@ -236,6 +249,7 @@ function wrongTexts({ listeners, admin, metrics, trusted_addresses }: Settings):
   });
   attempt(['admin', 'address'], () => parseAddress(admin.address));
   attempt(['metrics', 'address'], () => parseAddress(metrics.address));
+  attempt(['status', 'address'], () => parseAddress(status.address));
   admin.allow.forEach((range, index) => {
     attempt(['admin', 'allow', index], () => new IpSet([range]));
   });

@@ -1,4 +1,4 @@
-import { validate } from '../lib/json-schema.ts';
+import { validate, withDefaults } from '../lib/json-schema.ts';
 import { type Schema, type Static, Type } from '../lib/schema.ts';
 import { host } from './address.ts';
 import { certificate, checkCertificate, privateKey } from './certificate.ts';
@@ -9,8 +9,18 @@ import { referenceTo } from './identifier.ts';
 
 const seconds = Type.Number({ exclusiveMinimum: 0, description: 'seconds' });
 
-/** How long connecting, sending and reading may take, each in seconds. */
-export const timeout = Type.Object({ connect: seconds, send: seconds, read: seconds });
+/** How long connecting, sending and reading may take, and all attempts together, each in seconds. */
+export const timeout = Type.Object({
+  connect: seconds,
+  send: seconds,
+  read: seconds,
+  total: Type.Optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      description: 'seconds until an answer must have begun, whatever the number of attempts',
+    }),
+  ),
+});
 export type Timeout = Static<typeof timeout>;
 
 const weight = Type.Integer({ minimum: 0, description: 'weight of node' });
@@ -66,6 +76,66 @@ const slowStart = Type.Object(
   { additionalProperties: false },
 );
 
+const retryBudget = Type.Object(
+  {
+    percent: Type.Number({
+      minimum: 0,
+      maximum: 1000,
+      default: 20,
+      description: 'Retries without success that there may be for each 100 requests.',
+    }),
+    reserve: Type.Integer({
+      minimum: 0,
+      maximum: 1_000_000,
+      default: 10,
+      description: 'Retries that each worker can save up, and begins with.',
+    }),
+  },
+  {
+    additionalProperties: false,
+    description: 'Keeps retries from burdening Targets that fail anyway.',
+  },
+);
+
+const circuitBreaker = Type.Object(
+  {
+    failure_percent: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 100,
+      default: 50,
+      description: 'The share of failed requests at which it opens.',
+    }),
+    min_requests: Type.Integer({
+      minimum: 1,
+      default: 20,
+      description: 'Requests in the window before the share means anything.',
+    }),
+    window_seconds: Type.Number({ exclusiveMinimum: 0, maximum: 3600, default: 10 }),
+    open_seconds: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 3600,
+      default: 5,
+      description: 'For how long no request is sent, before probes are.',
+    }),
+    probes: Type.Integer({
+      minimum: 1,
+      maximum: 100,
+      default: 1,
+      description: 'Requests sent then; it closes when all of them succeed, and opens again when one fails.',
+    }),
+    http_statuses: Type.Array(Type.Integer({ minimum: 200, maximum: 599 }), {
+      minItems: 1,
+      uniqueItems: true,
+      default: [500, 502, 503, 504],
+      description: 'Answers that count as failures, as no answer does.',
+    }),
+  },
+  {
+    additionalProperties: false,
+    description: 'Answers 503 itself while too many requests to the Upstream fail.',
+  },
+);
+
 export const upstream = Type.Object(
   {
     ...namedDescription,
@@ -73,6 +143,8 @@ export const upstream = Type.Object(
     slow_start: Type.Optional(slowStart),
     retries: Type.Optional(Type.Integer({ minimum: 0 })),
     retry_timeout: Type.Optional(Type.Number({ minimum: 0, description: 'seconds' })),
+    retry_budget: Type.Optional(retryBudget),
+    circuit_breaker: Type.Optional(circuitBreaker),
     timeout: Type.Optional(timeout),
     tls: Type.Optional(tls),
     keepalive_pool: Type.Optional(
@@ -116,6 +188,22 @@ export const upstream = Type.Object(
   },
 );
 export type Upstream = Static<typeof upstream>;
+export type RetryBudgetOptions = Static<typeof retryBudget>;
+export type CircuitBreakerOptions = Static<typeof circuitBreaker>;
+export type SlowStart = Static<typeof slowStart>;
+
+/** An Upstream's retry budget, also where none is written. */
+export function completeRetryBudget(written: unknown): RetryBudgetOptions {
+  return withDefaults(retryBudget, written ?? {});
+}
+
+export function completeCircuitBreaker(written: unknown): CircuitBreakerOptions {
+  return withDefaults(circuitBreaker, written);
+}
+
+export function completeSlowStart(written: unknown): SlowStart {
+  return withDefaults(slowStart, written);
+}
 
 const HASH_KEYS: Readonly<Record<Upstream['hash_on'], Schema | undefined>> = {
   vars: Type.String({

@@ -1,5 +1,6 @@
 import type { BindingPlace } from '../model/binding.ts';
 import type { Value } from '../model/resource.ts';
+import type { Breakers } from './breakers.ts';
 import type { CredentialIndex } from './consumer.ts';
 import type { UpstreamHandle } from './exchange.ts';
 import type { Limits, SharedLimits, SharedLimitsOptions } from './limits.ts';
@@ -35,6 +36,7 @@ export interface Kit {
   readonly limits: Limits;
   /** Limits in a Redis, for what several machines count together; to be released in `dispose`. */
   sharedLimits(options: SharedLimitsOptions): SharedLimits;
+  readonly breakers: Breakers;
   /** The credentials of this Plugin. */
   readonly credentials: CredentialIndex;
   readonly log: Logger;

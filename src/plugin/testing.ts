@@ -28,6 +28,7 @@ import {
 export { type HeaderFields, HeaderList, type HeadersInput } from './testing/header-list.ts';
 export type { LogLine } from './testing/log-line.ts';
 export { ManualClock } from './testing/manual-clock.ts';
+export { NaiveBreakers } from './testing/naive-breakers.ts';
 export { NaiveLimits } from './testing/naive-limits.ts';
 export type { TestRequest } from './testing/test-exchange.ts';
 export type {

@@ -1,4 +1,5 @@
 import type { Plugin } from '../plugin/define-plugin.ts';
+import { apiBreaker } from './api-breaker/api-breaker.ts';
 import { basicAuth } from './basic-auth/basic-auth.ts';
 import { consumerRestriction } from './consumer-restriction/consumer-restriction.ts';
 import { cors } from './cors/cors.ts';
@@ -29,6 +30,7 @@ export const plugins: readonly Plugin[] = [
   keyAuth,
   consumerRestriction,
   proxyRewrite,
+  apiBreaker,
   limitConn,
   limitCount,
   limitReq,

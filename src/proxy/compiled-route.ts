@@ -8,6 +8,8 @@ export interface Timeouts {
   readonly connect: Deadlines;
   readonly send: Deadlines;
   readonly read: Deadlines;
+  /** For all attempts, until an answer has begun. */
+  readonly total: Deadlines | undefined;
 }
 
 /** A Route ready to serve. */

@@ -182,6 +182,8 @@ export class Evaluation extends Decider implements ExchangeHost {
   }
 
   protected override send(exchange: Exchange, upstream: Upstream): void {
+    const admission = upstream.breaker?.admit() ?? 0;
+    if (admission > 0) return exchange.reply(upstream.breaker!.refusal(admission));
     const target = upstream.pick(exchange, []);
     if (target === undefined) return exchange.reply(upstream.noTarget);
     exchange.targetKey = target.key;
@@ -364,6 +366,7 @@ function forwardVerdict(upstream: Upstream, target: string, head: string): Forwa
       key: upstream.key,
       scheme: upstream.scheme,
       targets: upstream.targets.map(({ key }) => key),
+      unhealthy: upstream.unhealthy().map(({ key }) => key),
     },
     target,
     request_line: `${method} ${shownTarget(requestTarget)} ${version}`,

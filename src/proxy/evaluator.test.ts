@@ -39,6 +39,7 @@ test('tells where a request goes, and how it would arrive', async () => {
     key: 'routes/r',
     scheme: 'http',
     targets: ['127.0.0.1:8080'],
+    unhealthy: [],
   });
   const fields = Object.fromEntries(verdict.headers);
   assert.equal(fields.Host, 'Example.com:81');

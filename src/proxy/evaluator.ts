@@ -1,19 +1,18 @@
 // The one evaluator (DESIGN section 2): a Snapshot compiled as traffic has it, with a Kit whose
 // clock, chance, counters and time are inputs, and no way out.
 
-import type { Balancer } from '../balancers/balancer.ts';
 import { seededRandom } from '../lib/seeded-random.ts';
-import type { Value } from '../model/resource.ts';
 import type { Snapshot } from '../model/snapshot.ts';
+import type { Breakers } from '../plugin/breakers.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Clock, Logger } from '../plugin/kit.ts';
 import type { Limits } from '../plugin/limits.ts';
+import type { HealthSource } from '../state/memory/target-health.ts';
 import { Evaluation, type EvaluationLimits } from './evaluation.ts';
 import type { EvaluationRequest, ExplainedLogLine, Explanation } from './explanation.ts';
 import type { TrustedHops } from './forwarded.ts';
 import { Pools } from './pools.ts';
 import { Runtime, type RuntimeSurroundings } from './runtime.ts';
-import type { Target, UpstreamOptions } from './upstream.ts';
 
 /** What Balancers get instead of the workers' shared state. */
 export interface EvaluationChance {
@@ -35,9 +34,11 @@ export interface EvaluatorOptions {
   /** Limits for one evaluation: they start from what `counters` says and count for it alone. */
   createLimits(clock: Clock): Limits;
   readonly counters: Explanation['counters'];
-  createBalancers(
-    chance: EvaluationChance,
-  ): (value: Value, options: UpstreamOptions, targets: readonly Target[]) => Balancer;
+  /** Breakers that are looked at and not moved, at the evaluation's time. */
+  createBreakers(clock: Clock): Breakers;
+  /** What is known of Targets, to look at. */
+  readonly health: HealthSource | undefined;
+  createBalancers(chance: EvaluationChance): RuntimeSurroundings['createBalancer'];
 }
 
 export interface EvaluateOptions {
@@ -57,12 +58,14 @@ export class Evaluator {
   #random = seededRandom(0);
   #turn = 0;
   #limits: Limits;
+  #breakers: Breakers;
   readonly #log: ExplainedLogLine[] = [];
 
   constructor(snapshot: Snapshot, options: EvaluatorOptions) {
     this.#options = options;
     this.#clock = options.clock;
     this.#limits = options.createLimits(options.clock);
+    this.#breakers = options.createBreakers(options.clock);
     const clock: Clock = { now: () => this.#clock.now(), monotonic: () => this.#clock.monotonic() };
     const random = () => this.#random();
     this.runtime = new Runtime(snapshot, {
@@ -79,6 +82,11 @@ export class Evaluator {
         enter: (...asked) => this.#limits.enter(...asked),
         leave: (key) => this.#limits.leave(key),
       },
+      breakers: {
+        admit: (...asked) => this.#breakers.admit(...asked),
+        report: () => undefined,
+      },
+      health: options.health,
       log: this.#logger(),
       // Nothing is ever sent: pools stay empty, names stay names.
       pools: new Pools(() => {
@@ -123,6 +131,7 @@ export class Evaluator {
     this.#random = seededRandom(seed);
     this.#turn = seed >>> 0;
     this.#limits = this.#options.createLimits(this.#clock);
+    this.#breakers = this.#options.createBreakers(this.#clock);
     this.#log.length = 0;
     const evaluation = new Evaluation(this.runtime, request, { now, seed, limits, trusted, ports });
     await evaluation.run();

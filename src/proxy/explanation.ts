@@ -125,6 +125,8 @@ export interface ForwardVerdict {
     readonly key: string;
     readonly scheme: 'http' | 'https';
     readonly targets: readonly string[];
+    /** Of the Targets, those that are passed over since they failed. When all of them are, none is. */
+    readonly unhealthy: readonly string[];
   };
   /** `host:port` of the first attempt. With several Targets and a Balancer that takes turns, the next request may get another. */
   readonly target: string;

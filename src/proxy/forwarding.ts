@@ -1,10 +1,13 @@
 import { output } from '../http/output.ts';
 import { CONGESTED } from '../http/transport.ts';
 import type { UpstreamConnection, UpstreamFailure } from '../http/upstream-connection.ts';
+import { disarm } from '../lib/deadlines.ts';
+import type { Admission } from '../plugin/breakers.ts';
 import { now } from './clock.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { announcement } from './forwarded.ts';
 import { writeRequestHead } from './request-writer.ts';
+import { TotalTimeout } from './total-timeout.ts';
 import type { Target, Upstream } from './upstream.ts';
 
 /** A body up to this size that came at once is kept, so that an idempotent request can be sent again. */
@@ -34,6 +37,9 @@ export class Forwarding {
   /** The Target was told that an attempt began, and not yet how it went. */
   #underWay = false;
   #tried: Target[] = [];
+  /** What the Upstream's breaker said, until it is told how the request went. */
+  #admission: Admission | undefined;
+  #total: TotalTimeout | undefined;
   #attemptStarted = 0;
   #forwardingStarted = 0;
   /** Pieces of the body that came before they could be sent, or that are kept for another attempt. */
@@ -59,7 +65,7 @@ export class Forwarding {
     this.#collectedBytes = this.#attemptStarted = this.#forwardingStarted = 0;
     this.#bodyComplete = this.#replayable = true;
     this.#hasBody = this.#streaming = this.#dropping = this.#underWay = false;
-    this.#first = undefined;
+    this.#admission = this.#first = undefined;
   }
 
   // The body as it comes from the client.
@@ -155,9 +161,20 @@ export class Forwarding {
     exchange.stage = Stage.Forwarding;
     this.#upstream = upstream;
     this.#forwardingStarted = exchange.started;
+    upstream.retryBudget.requests++;
+    if (upstream.breaker !== undefined) {
+      const admission = upstream.breaker.admit();
+      if (admission > 0) return exchange.reply(upstream.breaker.refusal(admission));
+      this.#admission = admission;
+    }
+    const { total } = exchange.route?.timeouts ?? upstream.timeouts;
+    if (total !== undefined) total.arm((this.#total ??= new TotalTimeout(() => this.#onTotalTimeout())));
     const target = upstream.pick(exchange, this.#tried);
     if (target !== undefined) this.#attempt(target);
-    else exchange.reply(upstream.noTarget);
+    else {
+      this.#conclude(0);
+      exchange.reply(upstream.noTarget);
+    }
   }
 
   #attempt(target: Target): void {
@@ -180,8 +197,8 @@ export class Forwarding {
       target.waitForAddress(exchange, (found) => {
         if (this.#target !== target || exchange.stage !== Stage.Forwarding) return;
         if (found) return this.#open(target);
-        this.#settle(true);
-        this.#giveUp('unresolved', 503);
+        this.#endAttempt('connect_failed');
+        if (!this.#tryNext()) this.#giveUp('unresolved', 503);
       });
       return;
     }
@@ -249,7 +266,32 @@ export class Forwarding {
     const exchange = this.#exchange;
     const at = now();
     exchange.upstreamMs = at - this.#forwardingStarted;
-    this.#settle(exchange.responseHead.status >= 500, at);
+    const { status } = exchange.responseHead;
+    this.#settle(status >= 500, at);
+    this.#target!.answered(status);
+    if (status >= 500) this.#payForRetry();
+    this.#conclude(status);
+  }
+
+  /** Tells the breaker how the request went, 0 for no answer, and lifts the timeout in total. */
+  #conclude(status: number): void {
+    if (this.#total !== undefined) disarm(this.#total);
+    if (this.#admission === undefined) return;
+    const admission = this.#admission;
+    this.#admission = undefined;
+    this.#upstream!.breaker?.report(admission, status);
+  }
+
+  #onTotalTimeout(): void {
+    const target = this.#target;
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.#streaming = false;
+    connection?.destroy();
+    this.#settle(true);
+    target?.failedBy('read_timeout');
+    this.#payForRetry();
+    this.#giveUp('total_timeout', 504);
   }
 
   /** Tells the Target how the attempt went. */
@@ -274,7 +316,6 @@ export class Forwarding {
 
   onFailure(connection: UpstreamConnection, failure: UpstreamFailure): void {
     const exchange = this.#exchange;
-    const upstream = this.#upstream!;
     this.#connection = undefined;
     this.#streaming = false;
     const unsent = failure === 'connect_failed' || failure === 'connect_timeout' || failure === 'tls_failed';
@@ -286,17 +327,36 @@ export class Forwarding {
       this.#open(this.#target!);
       return;
     }
+    this.#endAttempt(failure);
+    if (!mayRepeat || !this.#tryNext()) this.#giveUp(failure, STATUS[failure]);
+  }
+
+  #endAttempt(failure: UpstreamFailure): void {
     this.#settle(true);
+    this.#target!.failedBy(failure);
+    // A Target that refuses was not burdened.
+    if (failure !== 'connect_failed') this.#payForRetry();
     this.#tried.push(this.#target!);
-    if (mayRepeat && this.#tried.length <= upstream.retriesFor() && this.#inRetryTime()) {
-      const next = upstream.pick(exchange, this.#tried);
-      if (next !== undefined) return this.#attempt(next);
-    }
-    this.#giveUp(failure, STATUS[failure]);
+  }
+
+  /** What fails again after another attempt has failed is at the retry budget's expense. */
+  #payForRetry(): void {
+    if (this.#tried.length > 0) this.#upstream!.retryBudget.charge();
+  }
+
+  /** Asks another Target, if there may be another attempt and there is one. */
+  #tryNext(): boolean {
+    const upstream = this.#upstream!;
+    if (this.#tried.length > upstream.retriesFor() || !this.#inRetryTime()) return false;
+    const next = upstream.pick(this.#exchange, this.#tried);
+    if (next === undefined || !upstream.retryBudget.allows) return false;
+    this.#attempt(next);
+    return true;
   }
 
   #giveUp(reason: string, status: number): void {
     const exchange = this.#exchange;
+    this.#conclude(0);
     exchange.upstreamMs = now() - this.#forwardingStarted;
     exchange.upstreamStatus = status === 503 ? 0 : status;
     exchange.reply({ status, headers: [], body: undefined, reason });
@@ -318,6 +378,10 @@ export class Forwarding {
     this.#streaming = false;
     connection?.destroy();
     this.#settle(false);
+    if (this.#total !== undefined) disarm(this.#total);
+    if (this.#admission === undefined) return;
+    this.#upstream!.breaker?.withdraw(this.#admission);
+    this.#admission = undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 import { compileExpression } from '../lib/expression.ts';
 import { ConfigError } from '../model/errors.ts';
 import type { Value } from '../model/resource.ts';
+import type { Breakers } from '../plugin/breakers.ts';
 import type { CredentialIndex } from '../plugin/consumer.ts';
 import type { UpstreamHandle } from '../plugin/exchange.ts';
 import type { Clock, Kit, Logger, Place } from '../plugin/kit.ts';
@@ -19,6 +20,7 @@ import type { Binding } from './binding.ts';
 export interface KitSurroundings {
   readonly clock: Clock;
   readonly limits: Limits;
+  readonly breakers: Breakers;
   readonly log: Logger;
   /** Absent where nothing may go out: then this machine's own Limits stand in. */
   sharedLimits?(options: SharedLimitsOptions): SharedLimits;
@@ -36,6 +38,7 @@ export class BindingKit implements Kit {
   readonly stateKey: string;
   readonly clock: Clock;
   readonly limits: Limits;
+  readonly breakers: Breakers;
   readonly credentials: CredentialIndex;
   readonly log: Logger;
   readonly #plugin: string;
@@ -53,6 +56,7 @@ export class BindingKit implements Kit {
     this.stateKey = digest(`${owner}|${JSON.stringify(binding.config)}`);
     this.clock = surroundings.clock;
     this.limits = surroundings.limits;
+    this.breakers = surroundings.breakers;
     this.credentials = surroundings.credentials(this.#plugin);
     this.log = surroundings.log;
   }

@@ -1,6 +1,7 @@
 import { captures } from '../lib/path-pattern.ts';
 import { maskOf, methodMask } from '../model/method-mask.ts';
 import type { Resource, Value } from '../model/resource.ts';
+import type { Timeout } from '../model/upstream.ts';
 import type { CompiledRoute, Timeouts } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -26,7 +27,7 @@ interface RouteValue {
   readonly priority?: number;
   readonly name?: string;
   readonly service_id?: string | number;
-  readonly timeout?: { connect: number; send: number; read: number };
+  readonly timeout?: Timeout;
   readonly enable_websocket?: boolean;
 }
 

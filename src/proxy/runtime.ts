@@ -7,6 +7,7 @@ import type { Change } from '../model/change.ts';
 import { ConfigError } from '../model/errors.ts';
 import type { Kind, Resource, Value } from '../model/resource.ts';
 import type { Snapshot } from '../model/snapshot.ts';
+import type { Breakers } from '../plugin/breakers.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Kit, Logger } from '../plugin/kit.ts';
 import type { Limits } from '../plugin/limits.ts';
@@ -17,16 +18,18 @@ import type { Exchange } from './exchange.ts';
 import { BindingKit, type KitSurroundings } from './kit.ts';
 import type { Pipeline } from './pipeline.ts';
 import { References } from './references.ts';
+import type { RetryBudget } from './retry-budget.ts';
 import { type RouteCompiler, RouteEntry } from './route-entry.ts';
 import { Router } from './router.ts';
 import { type Target, Upstream, type UpstreamOptions, type UpstreamSurroundings } from './upstream.ts';
 import { upstreamOptions } from './upstream-options.ts';
 
 /** What a Runtime needs from its thread. */
-export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createBalancer'> {
+export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createBalancer' | 'retryBudget'> {
   readonly plugins: readonly Plugin[];
   readonly limits: Limits;
   readonly sharedLimits?: KitSurroundings['sharedLimits'];
+  readonly breakers: Breakers;
   readonly log: Logger;
   readonly clock: KitSurroundings['clock'];
   random(): number;
@@ -34,7 +37,12 @@ export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createB
   send: KitSurroundings['send'];
   /** A copy of a config with the schema's defaults filled in. */
   withDefaults(schema: Plugin['config'], config: unknown): Value;
-  createBalancer(value: Value, options: UpstreamOptions, targets: readonly Target[]): Balancer;
+  createBalancer(
+    value: Value,
+    options: UpstreamOptions,
+    targets: readonly Target[],
+    all: readonly Target[],
+  ): Balancer;
 }
 
 const PLACE_KINDS = { services: 1, plugin_configs: 1 } as const;
@@ -48,6 +56,8 @@ export class Runtime implements RouteCompiler {
   readonly #routes = new Map<string, RouteEntry>();
   readonly #references = new References();
   readonly #upstreams = new Map<string, Upstream>();
+  /** By the Upstream's key: they outlive it, and go with the resource that holds it. */
+  readonly #retryBudgets = new Map<string, RetryBudget>();
   readonly #bindings = new Map<string, readonly Binding[]>();
   readonly #metadataWithDefaults = new Map<string, Value | undefined>();
   readonly #kit: KitSurroundings;
@@ -60,11 +70,12 @@ export class Runtime implements RouteCompiler {
     this.#surroundings = surroundings;
     this.#plugins = new Map(surroundings.plugins.map((plugin) => [plugin.name, plugin]));
     this.consumers = new Consumers(this.#plugins, (plugins, place) => this.#makeBindings(plugins, place));
-    const { clock, limits, log, sharedLimits } = surroundings;
+    const { clock, limits, breakers, log, sharedLimits } = surroundings;
     this.#kit = {
       clock,
       limits,
       ...(sharedLimits !== undefined && { sharedLimits }),
+      breakers,
       log,
       random: () => surroundings.random(),
       delay: (milliseconds) => surroundings.delay(milliseconds),
@@ -199,6 +210,7 @@ export class Runtime implements RouteCompiler {
   }
 
   #remove(kind: Kind, id: string): void {
+    this.#retryBudgets.delete(`${kind}/${id}`);
     switch (kind) {
       case 'routes':
         this.#routes.get(id)?.retire();
@@ -356,13 +368,19 @@ export class Runtime implements RouteCompiler {
   #compileUpstream(value: Value, key: string, id: string): Upstream {
     let upstream = this.#upstreams.get(key);
     if (upstream === undefined) {
-      const { pools, resolver } = this.#surroundings;
+      const { pools, resolver, health, breakers, log } = this.#surroundings;
       upstream = new Upstream(upstreamOptions(value, key, id, this.snapshot), {
         pools,
         resolver,
-        createBalancer: (options, targets) => this.#surroundings.createBalancer(value, options, targets),
+        health,
+        breakers,
+        log,
+        retryBudget: this.#retryBudgets.get(key),
+        createBalancer: (options, targets, all) =>
+          this.#surroundings.createBalancer(value, options, targets, all),
       });
       this.#upstreams.set(key, upstream);
+      this.#retryBudgets.set(key, upstream.retryBudget);
     }
     return upstream;
   }

@@ -161,12 +161,15 @@ export class StreamExchange implements ConnectionView {
     if (this.status !== 200) this.connectMs = at - this.#connectStarted;
     this.refuse(status, reason);
     this.#tried.push(this.target!);
+    this.target!.failedBy(status === 504 ? 'connect_timeout' : 'connect_failed');
     this.#settle(at - this.#attemptStarted, true);
   }
 
   connected(): void {
     this.connectMs = now() - this.#connectStarted;
     this.#latencyMs = now() - this.#attemptStarted;
+    // For passive checks, a connection is as good as an answer.
+    this.target!.answered(200);
     this.status = 200;
     this.reason = '';
   }

@@ -2,19 +2,32 @@ import type { Target } from '../balancers/balancer.ts';
 import type { ProxyVersion } from '../http/proxy-header.ts';
 import type { TlsOptions } from '../http/socket-transport.ts';
 import { ConfigError } from '../model/errors.ts';
+import { completeHealthCheck, type HealthCheck } from '../model/health-check.ts';
 import type { Value } from '../model/resource.ts';
 import type { Snapshot } from '../model/snapshot.ts';
+import {
+  completeCircuitBreaker,
+  completeRetryBudget,
+  completeSlowStart,
+  type SlowStart,
+  type Timeout,
+} from '../model/upstream.ts';
 import { timeoutsOf, type UpstreamOptions } from './upstream.ts';
 
 /** An Upstream as configured (APISIX's shape), the parts that this thread uses. */
 interface UpstreamValue {
   readonly nodes?: Readonly<Record<string, number>> | readonly NodeValue[];
+  readonly type?: string;
   readonly scheme?: string;
   readonly pass_host?: 'pass' | 'node' | 'rewrite';
   readonly upstream_host?: string;
   readonly retries?: number;
   readonly retry_timeout?: number;
-  readonly timeout?: { connect: number; send: number; read: number };
+  readonly timeout?: Timeout;
+  readonly checks?: Partial<HealthCheck>;
+  readonly slow_start?: unknown;
+  readonly retry_budget?: unknown;
+  readonly circuit_breaker?: unknown;
   readonly keepalive_pool?: { size?: number; idle_timeout?: number; requests?: number };
   readonly proxy_protocol?: ProxyVersion;
   readonly tls?: {
@@ -70,7 +83,19 @@ export function upstreamOptions(
     },
     tls,
     tlsKey,
+    checks: upstream.checks && completeHealthCheck(upstream.checks),
+    slowStart: slowStartOf(upstream),
+    retryBudget: completeRetryBudget(upstream.retry_budget),
+    circuitBreaker:
+      upstream.circuit_breaker === undefined ? undefined : completeCircuitBreaker(upstream.circuit_breaker),
   };
+}
+
+/** Where weights mean nothing, or which Target is right is a matter of the key, all get all at once. */
+function slowStartOf({ type, slow_start }: UpstreamValue): SlowStart | undefined {
+  return slow_start === undefined || type === 'chash' || type === 'ewma'
+    ? undefined
+    : completeSlowStart(slow_start);
 }
 
 function targetsOf(nodes: UpstreamValue['nodes'], usualPort: number): Target[] {

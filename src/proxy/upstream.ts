@@ -4,13 +4,23 @@ import type { ConnectionPool, PoolOptions } from '../http/connection-pool.ts';
 import type { ProxyVersion } from '../http/proxy-header.ts';
 import type { TlsOptions } from '../http/socket-transport.ts';
 import type { Transport, TransportOwner } from '../http/transport.ts';
+import type { UpstreamFailure } from '../http/upstream-connection.ts';
 import { deadlinesOf } from '../lib/deadlines.ts';
+import type { CompleteHealthCheck } from '../model/health-check.ts';
+import type { CircuitBreakerOptions, RetryBudgetOptions, SlowStart, Timeout } from '../model/upstream.ts';
+import type { Breakers } from '../plugin/breakers.ts';
 import type { UpstreamHandle } from '../plugin/exchange.ts';
+import type { Logger } from '../plugin/kit.ts';
 import { type Reply, reply } from '../plugin/reply.ts';
 import type { VariableSource } from '../plugin/variable.ts';
+import type { HealthSource, TargetHealth } from '../state/memory/target-health.ts';
+import { AvailableTargets } from './available-targets.ts';
 import type { Timeouts } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
+import { PassiveCheck } from './passive-check.ts';
 import type { Pools, PoolTarget } from './pools.ts';
+import { RetryBudget } from './retry-budget.ts';
+import { UpstreamBreaker } from './upstream-breaker.ts';
 
 /** How names become addresses; last good answers are kept. */
 export interface AddressSource {
@@ -40,13 +50,25 @@ export interface UpstreamOptions {
   readonly pool: PoolOptions;
   readonly tls: TlsOptions | undefined;
   readonly tlsKey: string;
+  readonly checks: CompleteHealthCheck | undefined;
+  readonly slowStart: SlowStart | undefined;
+  readonly retryBudget: RetryBudgetOptions;
+  readonly circuitBreaker: CircuitBreakerOptions | undefined;
 }
 
 /** What an Upstream needs from its thread. */
 export interface UpstreamSurroundings {
   readonly pools: Pools;
   readonly resolver: AddressSource;
-  createBalancer(options: UpstreamOptions, targets: readonly Target[]): Balancer;
+  /** Where the health of Targets is kept; absent where nothing is known of it. */
+  readonly health?: HealthSource | undefined;
+  readonly breakers?: Breakers | undefined;
+  /** Told when a breaker opens or closes. */
+  readonly log?: Logger | undefined;
+  /** The budget of the Upstream in whose place this one comes. */
+  readonly retryBudget?: RetryBudget | undefined;
+  /** Makes one of some of its Targets, `all` of which may come to be used. */
+  createBalancer(options: UpstreamOptions, targets: readonly Target[], all: readonly Target[]): Balancer;
 }
 
 /** A set of Targets with all that is needed to send a request to one of them. */
@@ -62,6 +84,9 @@ export class Upstream implements UpstreamHandle {
   readonly targets: readonly Target[];
   /** The answer when no Target can be asked: 503 where there is none at all, else 502. */
   readonly noTarget: Reply;
+  readonly retryBudget: RetryBudget;
+  readonly breaker: UpstreamBreaker | undefined;
+  readonly #available: AvailableTargets | undefined;
   readonly #retries: number;
   readonly #balancer: Balancer | undefined;
   readonly #only: Target | undefined;
@@ -75,21 +100,50 @@ export class Upstream implements UpstreamHandle {
     this.timeouts = options.timeouts;
     this.idleTimeout = options.idleTimeout;
     this.scheme = options.scheme;
-    this.targets = options.targets.map((target) => new Target(target, options, surroundings));
+    const { checks, slowStart, circuitBreaker } = options;
+    const { breakers } = surroundings;
+    const probed = checks?.active !== undefined;
+    const passive = checks?.passive && new PassiveCheck(checks.passive, probed);
+    const health = checks !== undefined || slowStart !== undefined ? surroundings.health : undefined;
+    this.targets = options.targets.map(
+      (target) => new Target(target, options, surroundings, health?.target(options.key, target.key), passive),
+    );
+    // Balancers tell Targets apart by identity, so it is done here.
+    if (this.targets.every(({ weight }) => weight === 0))
+      for (const target of this.targets) target.weight = 1;
+    this.retryBudget = new RetryBudget(options.retryBudget, surroundings.retryBudget);
+    if (circuitBreaker !== undefined && breakers !== undefined)
+      this.breaker = new UpstreamBreaker(options.key, circuitBreaker, breakers, surroundings.log);
     this.noTarget = reply(this.targets.length === 0 ? 503 : 502, undefined, { reason: 'no_target' });
     this.#retries = options.retries ?? Math.max(0, this.targets.length - 1);
     if (this.targets.length === 1) this.#only = this.targets[0];
     else if (this.targets.length > 1) {
-      this.#balancer = surroundings.createBalancer(options, this.targets);
-      for (const target of this.targets) target.balancer = this.#balancer;
+      const balancer = surroundings.createBalancer(options, this.targets, this.targets);
+      this.#balancer = balancer;
+      for (const target of this.targets) target.balancer = balancer;
+      if (health !== undefined) {
+        this.#available = new AvailableTargets(
+          this.targets,
+          { probed, slowStart },
+          health,
+          balancer,
+          (targets) => surroundings.createBalancer(options, targets, this.targets),
+        );
+      }
     }
   }
 
   /** The Target to ask next, none of those tried. */
   pick(exchange: VariableSource, tried: readonly Target[]): Target | undefined {
     if (this.#only !== undefined) return tried.length === 0 ? this.#only : undefined;
+    if (this.#available !== undefined) return this.#available.pick(exchange, tried);
     // What a Balancer picks is one of what it was given.
     return this.#balancer?.pick(exchange, tried) as Target | undefined;
+  }
+
+  /** The Targets that are passed over now; with health unknown or all of them unhealthy, none is. */
+  unhealthy(): readonly Target[] {
+    return this.#available?.unhealthy() ?? this.targets.filter(({ health }) => health?.unhealthy);
   }
 
   retriesFor(): number {
@@ -106,9 +160,13 @@ export class Upstream implements UpstreamHandle {
 export class Target implements BalancerTarget {
   readonly host: string;
   readonly port: number;
-  readonly weight: number;
+  /** As configured, or less while it warms up. */
+  weight: number;
   readonly priority: number;
   readonly key: string;
+  /** What is known of it, where its Upstream asks for that. */
+  readonly health: TargetHealth | undefined;
+  readonly #passive: PassiveCheck | undefined;
   /** The Host field when the Upstream passes the node's. */
   readonly hostField: string;
   readonly pool: ConnectionPool;
@@ -121,7 +179,15 @@ export class Target implements BalancerTarget {
   readonly #unwatch: (() => void) | undefined;
   #turn = 0;
 
-  constructor(target: BalancerTarget, options: UpstreamOptions, surroundings: UpstreamSurroundings) {
+  constructor(
+    target: BalancerTarget,
+    options: UpstreamOptions,
+    surroundings: UpstreamSurroundings,
+    health?: TargetHealth,
+    passive?: PassiveCheck,
+  ) {
+    this.health = health;
+    if (health !== undefined) this.#passive = passive;
     this.host = target.host;
     this.port = target.port;
     this.weight = target.weight;
@@ -155,6 +221,15 @@ export class Target implements BalancerTarget {
 
   finished(latencyMs: number, failed: boolean): void {
     this.balancer?.finished?.(this, latencyMs, failed);
+  }
+
+  /** What an answer's status tells about it. */
+  answered(status: number): void {
+    if (this.#passive !== undefined) this.#passive.onStatus(this.health!, status);
+  }
+
+  failedBy(failure: UpstreamFailure): void {
+    if (this.#passive !== undefined) this.#passive.onFailure(this.health!, failure);
   }
 
   /** An address to connect to, those of a name by turns; undefined while none is known. */
@@ -195,10 +270,11 @@ function withServerName(tls: TlsOptions, host: string): TlsOptions {
 }
 
 /** Deadline lists for timeouts in seconds. */
-export function timeoutsOf(timeout: { connect: number; send: number; read: number }): Timeouts {
+export function timeoutsOf(timeout: Timeout): Timeouts {
   return {
     connect: deadlinesOf(timeout.connect * 1000),
     send: deadlinesOf(timeout.send * 1000),
     read: deadlinesOf(timeout.read * 1000),
+    total: timeout.total === undefined ? undefined : deadlinesOf(timeout.total * 1000),
   };
 }

@@ -24,6 +24,7 @@ export function announce(
   if (metrics !== undefined) {
     all.push(['metrics', `http://${metrics.address}:${metrics.port}/apisix/prometheus/metrics`]);
   }
+  if (gateway.statusAddress !== undefined) all.push(['status', `http://${gateway.statusAddress}/status`]);
   const title = `Sluice ${version}`;
   process.stderr.write(`${process.stderr.isTTY === true ? styleText('bold', title) : title}\n`);
   for (const [name, text] of all) process.stderr.write(`  ${name.padEnd(10)} ${text}\n`);

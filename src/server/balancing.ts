@@ -7,13 +7,13 @@ import type { Target, UpstreamOptions } from '../proxy/upstream.ts';
 /** Makes the Balancer that an Upstream's `type` names. */
 export function balancersOn(
   state: BalancerState,
-): (value: Value, options: UpstreamOptions, targets: readonly Target[]) => Balancer {
-  return (value, options, targets) => {
+): (value: Value, options: UpstreamOptions, targets: readonly Target[], all?: readonly Target[]) => Balancer {
+  return (value, options, targets, all) => {
     const type = (value.type as string | undefined) ?? 'roundrobin';
     const definition = balancers.find(({ name }) => name === type) ?? balancers[0];
     return definition.create(
       targets,
-      { upstream: options.key, hash_on: value.hash_on as never, key: value.key as string | undefined },
+      { upstream: options.key, all, hash_on: value.hash_on as never, key: value.key as string | undefined },
       state,
     );
   };

@@ -29,7 +29,10 @@ export function createEvaluator(
 ): Evaluator {
   const { client, trusted_addresses: trusted } = settings;
   const counters =
-    state ?? new SharedState(allocateSharedState({ workers: 1, limitSlots: 32, ticketSlots: 32 }));
+    state ??
+    new SharedState(
+      allocateSharedState({ workers: 1, limitSlots: 32, ticketSlots: 32, breakerSlots: 32, healthSlots: 32 }),
+    );
   return new Evaluator(snapshot, {
     plugins,
     withDefaults: (schema, config) => withDefaults(schema, config) as Value,
@@ -44,6 +47,8 @@ export function createEvaluator(
     trusted: trusted.length > 0 ? new IpSet(trusted) : undefined,
     clock: { now: Date.now, monotonic },
     createLimits: (clock) => counters.peek(() => clock.monotonic()),
+    createBreakers: (clock) => counters.peekBreakers(() => clock.monotonic()),
+    health: counters.peekHealth(),
     counters: state === undefined ? 'empty' : 'live',
     createBalancers: ({ random, now, turn }) =>
       balancersOn(new BalancerState({ random, now, ticket: () => ({ next: turn }) })),

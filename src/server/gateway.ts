@@ -6,6 +6,7 @@ import type { Change } from '../model/change.ts';
 import { Configuration } from '../model/configuration.ts';
 import { parseAddress } from '../model/listen-address.ts';
 import { resolveListener } from '../model/listener.ts';
+import type { Resource } from '../model/resource.ts';
 import type { Settings } from '../model/settings.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Logger } from '../plugin/kit.ts';
@@ -15,8 +16,11 @@ import { createRecordRing } from '../state/memory/record-ring.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { DEFAULT_REDACTED_PARAMETERS } from '../telemetry/uri-redaction.ts';
+import { checkedValue } from './checked-value.ts';
 import { expressionProblem } from './expression-problem.ts';
+import type { HealthMonitor } from './health-monitor.ts';
 import type { PluginFile } from './plugin-files.ts';
+import type { StatusServer } from './status-server.ts';
 import { Workers } from './workers.ts';
 
 export interface GatewayOptions {
@@ -48,6 +52,11 @@ export class Gateway {
   #evaluator: Evaluator | undefined;
   /** The revision that it was compiled from. */
   #evaluated = -1;
+  #monitor: HealthMonitor | undefined;
+  #told: Promise<unknown> = Promise.resolve();
+  #statusServer: StatusServer | undefined;
+  #toldReadiness = '';
+  #readinessTimer: NodeJS.Timeout | undefined;
 
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { settings, configuration, log } = options;
@@ -56,6 +65,7 @@ export class Gateway {
     const buffers = allocateSharedState({ workers: count });
     const { client } = settings;
     const state = new SharedState(buffers);
+    let gateway: Gateway | undefined;
     const workers = new Workers({
       count,
       buffers,
@@ -63,6 +73,7 @@ export class Gateway {
       snapshot: configuration.snapshot,
       pluginFiles: options.pluginFiles,
       log,
+      onChange: () => gateway?.tellReadiness(),
       ringFor(worker) {
         if (telemetry === undefined) return undefined;
         const ring = createRecordRing({ detail: settings.access_log.path !== 'off' });
@@ -97,7 +108,14 @@ export class Gateway {
       await telemetry?.stop();
       throw error;
     }
-    return new Gateway(options, workers, telemetry, state);
+    gateway = new Gateway(options, workers, telemetry, state);
+    try {
+      await gateway.#begin();
+    } catch (error) {
+      await gateway.stop();
+      throw error;
+    }
+    return gateway;
   }
 
   private constructor(
@@ -113,6 +131,56 @@ export class Gateway {
     this.#settings = options.settings;
     this.#plugins = options.plugins;
     this.#log = options.log;
+  }
+
+  async #begin(): Promise<void> {
+    await this.#watchHealth(this.configuration.snapshot.all());
+    const { status } = this.#settings;
+    if (status.enabled) {
+      const { startStatusServer } = await import('./status-server.ts');
+      this.#statusServer = await startStatusServer(
+        parseAddress(status.address, '127.0.0.1'),
+        () => this.workers.readiness,
+      );
+    }
+    this.tellReadiness();
+    // A worker that is late becomes so by time alone.
+    if (this.telemetry !== undefined)
+      this.#readinessTimer = setInterval(() => this.tellReadiness(), 1000).unref();
+  }
+
+  /** What is known of the Targets that are checked; undefined while none is. */
+  get health(): HealthMonitor | undefined {
+    return this.#monitor;
+  }
+
+  /** Where the status is answered besides the metrics' address. */
+  get statusAddress(): string | undefined {
+    return this.#statusServer?.at;
+  }
+
+  /** Shows the telemetry thread, which answers for it, whether the workers serve. */
+  tellReadiness(): void {
+    const { readiness } = this.workers;
+    const text = readiness.error ?? 'ready';
+    if (this.#toldReadiness === text) return;
+    this.#toldReadiness = text;
+    this.telemetry?.report({ readiness });
+  }
+
+  /** Nothing watches, and nothing is loaded for it, until an Upstream has checks. */
+  async #watchHealth(resources: readonly Resource[]): Promise<void> {
+    if (!resources.some(({ kind, value }) => checkedValue(kind, value) !== undefined)) return;
+    const { HealthMonitor } = await import('./health-monitor.ts');
+    this.#monitor = new HealthMonitor({
+      snapshot: this.configuration.snapshot,
+      health: this.#state.health,
+      breakers: this.#state.breakers,
+      dnsServers: this.#settings.resolver.servers,
+      log: this.#log,
+      onStatus: (upstreamStatus) => this.telemetry?.report({ upstreamStatus }),
+      onCircuits: (circuits) => this.telemetry?.report({ circuits }),
+    });
   }
 
   /** Takes changed Plugins into validation; what is configured and no longer fits, as text, and then nothing changes. */
@@ -159,12 +227,24 @@ export class Gateway {
 
   /** Brings a committed Change to the workers; resolves when they serve it. */
   broadcast(change: Change): Promise<void> {
-    return this.workers.broadcast(change);
+    // Health comes before the workers, so that a Target that is new is known as such; and Changes in
+    // their order, though the first to have checks waits for what looks after them.
+    const told = this.#told
+      .then(() =>
+        this.#monitor === undefined ? this.#watchHealth(change.puts) : this.#monitor.apply(change),
+      )
+      .catch((error: Error) => this.#log.error(`health checks can't follow a change: ${error.message}`))
+      .then(() => ({ served: this.workers.broadcast(change) }));
+    this.#told = told;
+    return told.then(({ served }) => served);
   }
 
   /** Stops accepting, lets requests under way end, writes the last log line. */
   async stop(): Promise<void> {
+    clearInterval(this.#readinessTimer);
+    this.#monitor?.close();
     await this.workers.stop(this.#settings.shutdown.grace * 1000);
+    this.#statusServer?.close();
     const dropped = (await this.telemetry?.stop()) ?? 0;
     if (dropped > 0) this.#log.warn(`${dropped} access log lines could not be written`);
   }

@@ -69,9 +69,10 @@ function changedSettings(before: Settings, after: Settings): string[] {
 }
 
 async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {
-  const [{ startAdmin }, { explainEndpoint }] = await Promise.all([
+  const [{ startAdmin }, { explainEndpoint }, { healthcheckEndpoint }] = await Promise.all([
     import('./admin-listener.ts'),
     import('../admin/explain-endpoint.ts'),
+    import('../admin/healthcheck-endpoint.ts'),
   ]);
   const { address, allow } = settings.admin;
   return startAdmin(parseAddress(address), {
@@ -83,7 +84,10 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
         ),
     },
     broadcast: (change) => gateway.broadcast(change),
-    extensions: { explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })) },
+    extensions: {
+      explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })),
+      healthcheck: healthcheckEndpoint(gateway.configuration, () => gateway.health),
+    },
     keys: adminKeys(settings),
     allow,
     log,

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { explainEndpoint } from '../admin/explain-endpoint.ts';
+import { healthcheckEndpoint } from '../admin/healthcheck-endpoint.ts';
 import { parseAddress } from '../model/listen-address.ts';
 import type { Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
@@ -54,7 +55,10 @@ export async function serveStore(
       for (const line of withoutEffect(change.puts, settings)) log.warn(line);
       return gateway.broadcast(change);
     },
-    extensions: { explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })) },
+    extensions: {
+      explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })),
+      healthcheck: healthcheckEndpoint(configuration, () => gateway.health),
+    },
     keys: configured.length > 0 ? configured : [{ name: 'admin', key: data.adminKey.key, role: 'admin' }],
     allow,
     log,

@@ -5,7 +5,14 @@ import { withoutEffect } from './without-effect.ts';
 const nodes = { '127.0.0.1:80': 1 };
 
 test('says nothing of what is heeded', () => {
-  const upstream = { nodes, scheme: 'https', tls: { verify: false }, retries: 1 };
+  const upstream = {
+    nodes,
+    scheme: 'https',
+    tls: { verify: false },
+    retries: 1,
+    checks: { active: {} },
+    slow_start: {},
+  };
   assert.deepEqual(
     withoutEffect(
       [
@@ -21,16 +28,16 @@ test('says nothing of what is heeded', () => {
 });
 
 test('names what is not, in Upstreams of their own and in place', () => {
-  const upstream = { nodes, scheme: 'grpc', checks: { active: {} } };
+  const upstream = { nodes, scheme: 'grpc', discovery_type: 'dns' };
   assert.deepEqual(
     withoutEffect(
       [
         { kind: 'upstreams', id: 'b', value: upstream },
-        { kind: 'routes', id: 'a', value: { uri: '/a', upstream: { nodes, slow_start: {} } } },
+        { kind: 'routes', id: 'a', value: { uri: '/a', upstream: { nodes, type: 'ewma', slow_start: {} } } },
         { kind: 'stream_routes', id: 's', value: {} },
       ],
       { listeners: [{ address: '127.0.0.1:1' }] },
     ).map((line) => line.split(' has no effect: ')[0]),
-    ['upstreams/b checks', 'upstreams/b scheme', 'routes/a upstream.slow_start', 'stream_routes/s'],
+    ['upstreams/b discovery_type', 'upstreams/b scheme', 'routes/a upstream.slow_start', 'stream_routes/s'],
   );
 });

@@ -17,8 +17,6 @@ const KINDS: Partial<Record<Kind, string>> = {
 };
 
 const UPSTREAM_FIELDS: Readonly<Record<string, string>> = {
-  checks: 'health is not checked yet',
-  slow_start: 'new Targets get their whole share at once',
   discovery_type: 'services are not discovered yet, so there are no Targets',
 };
 
@@ -44,7 +42,10 @@ export function withoutEffect(
     for (const [field, why] of Object.entries(UPSTREAM_FIELDS)) {
       if (upstream[field] !== undefined) say(prefix + field, why);
     }
-    const { scheme } = upstream;
+    const { scheme, type } = upstream;
+    if (upstream.slow_start !== undefined && (type === 'chash' || type === 'ewma')) {
+      say(`${prefix}slow_start`, `with ${type} new Targets get their whole share at once`);
+    }
     const stream = scheme === 'tcp' || scheme === 'tls' || scheme === 'udp';
     if (scheme !== undefined && scheme !== 'http' && scheme !== 'https' && !stream) {
       say(`${prefix}scheme`, `Targets are spoken to by http or https, not by ${String(scheme)}`);

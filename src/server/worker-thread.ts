@@ -60,6 +60,8 @@ async function run(): Promise<void> {
       const local = countLocally ? state.limits : undefined;
       return new RedisLimits(link, stays, { stayTtlSeconds, local, release });
     },
+    breakers: state.breakers,
+    health: state.health,
     log,
     clock: { now: Date.now, monotonic },
     random: Math.random,

@@ -7,6 +7,7 @@ import type { Listener } from '../model/listener.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { SharedState, SharedStateBuffers } from '../state/memory/shared-state.ts';
+import type { Readiness } from '../telemetry/status-answer.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import type { PluginFile } from './plugin-files.ts';
 import { watchPulse } from './watchdog.ts';
@@ -33,6 +34,8 @@ export interface WorkersOptions {
   readonly log: Logger;
   /** Makes the memory for a worker's records; undefined without telemetry. */
   ringFor(worker: number): SharedArrayBuffer | undefined;
+  /** `readiness` may have changed. */
+  onChange?(): void;
 }
 
 interface Running {
@@ -41,6 +44,10 @@ interface Running {
   /** The revision that it last said it serves. */
   revision: number;
   readonly since: number;
+  /** It has compiled the configuration and accepts traffic. */
+  ready: boolean;
+  /** Since when it serves an older revision than it was told of. */
+  behindSince: number | undefined;
 }
 
 /** A worker that dies sooner than this was not fit to live: the next one waits a little. */
@@ -48,6 +55,8 @@ const SHORT_LIFE_MS = 2_000;
 const RESTART_DELAY_MS = 500;
 /** An Admin answer waits for the workers at most so long; they are told in any case. */
 const ACKNOWLEDGE_MS = 1_000;
+/** Every worker is behind for the moment that a Change takes; one that is for longer doesn't serve it. */
+const LAG_MS = 5_000;
 
 export class Workers {
   readonly #options: WorkersOptions;
@@ -78,6 +87,21 @@ export class Workers {
     );
   }
 
+  /** Whether every worker serves the configuration, with APISIX's words where one doesn't. */
+  get readiness(): Readiness {
+    if (this.#stopping) return { ready: false, error: 'stopping' };
+    const workers = [...this.#running.values()];
+    const { count } = this.#options;
+    const ready = workers.filter((worker) => worker.ready);
+    if (ready.length !== count)
+      return { ready: false, error: `worker count: ${count} but status report count: ${ready.length}` };
+    const late = workers.find(
+      ({ behindSince }) => behindSince !== undefined && performance.now() - behindSince > LAG_MS,
+    );
+    if (late === undefined) return { ready: true };
+    return { ready: false, error: `worker id: ${late.number} has not received configuration` };
+  }
+
   get revisions(): readonly { readonly worker: number; readonly revision: number }[] {
     return [...this.#running.values()].map(({ number, revision }) => ({ worker: number, revision }));
   }
@@ -93,8 +117,10 @@ export class Workers {
 
   /** Tells all workers; resolves when they serve it. */
   broadcast(change: Change): Promise<void> {
-    for (const { thread } of this.#running.values())
-      thread.postMessage({ type: 'change', change } satisfies ToWorker);
+    for (const running of this.#running.values()) {
+      running.behindSince ??= performance.now();
+      running.thread.postMessage({ type: 'change', change } satisfies ToWorker);
+    }
     if (this.#allServe(change.revision)) return Promise.resolve();
     return new Promise((resolve) => {
       const entry = {
@@ -121,6 +147,7 @@ export class Workers {
   /** Lets them finish what they serve, at most `graceMs`, and ends them. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
+    this.#options.onChange?.();
     const threads = [...this.#running.values()].map(({ thread }) => thread);
     await Promise.all(
       threads.map(
@@ -156,7 +183,14 @@ export class Workers {
       name: `worker-${number}`,
       workerData: data,
     });
-    const running: Running = { number, thread, revision: data.revision, since: performance.now() };
+    const running: Running = {
+      number,
+      thread,
+      revision: data.revision,
+      since: performance.now(),
+      ready: false,
+      behindSince: undefined,
+    };
     this.#running.set(number, running);
     return new Promise((resolve, reject) => {
       let ready = false;
@@ -164,7 +198,8 @@ export class Workers {
       thread.on('message', (message: FromWorker) => {
         switch (message.type) {
           case 'ready':
-            ready = true;
+            ready = running.ready = true;
+            this.#options.onChange?.();
             if (data.pulse !== undefined) {
               stopWatching = watchPulse(data.pulse, data.watchdogMs, () => {
                 log.error(`worker ${number} has stood still for ${data.watchdogMs / 1000} s and is ended`);
@@ -179,6 +214,7 @@ export class Workers {
             return;
           case 'applied':
             running.revision = message.revision;
+            if (running.revision >= snapshot.revision) running.behindSince = undefined;
             this.#onApplied();
             return;
           case 'log':
@@ -194,6 +230,7 @@ export class Workers {
         state.limits.releaseWorker(number);
         this.#running.delete(number);
         this.#onApplied();
+        this.#options.onChange?.();
         if (!ready) reject(new Error(`worker ${number} ended before it was ready (code ${code})`));
         if (this.#stopping || !ready) return;
         log.error(`worker ${number} ended (code ${code}) and is replaced`);

@@ -1,5 +1,7 @@
 // What the exposition tells besides Exchanges.
 
+import type { Readiness } from './status-answer.ts';
+
 /** Gauges of one worker, or sums of several. */
 export interface ConnectionFigures {
   active: number;
@@ -17,11 +19,29 @@ export interface SharedMemoryFigures {
   readonly freeBytes: number;
 }
 
+/** The health of a Target that is checked. */
+export interface UpstreamStatus {
+  /** APISIX's name of the resource that holds its Upstream. */
+  readonly name: string;
+  readonly ip: string;
+  readonly port: number;
+  readonly healthy: boolean;
+}
+
+/** The circuit breaker of an Upstream. */
+export interface CircuitStatus {
+  readonly name: string;
+  readonly state: 'closed' | 'open' | 'half-open';
+}
+
 /** Told by the main thread whenever it likes; the newest are shown. */
 export interface ReportedFigures {
   /** Entries thrown out for want of room, by the name of the state (`counters`, `cache`…). */
   readonly evictions?: Readonly<Record<string, number>>;
   readonly sharedMemory?: readonly SharedMemoryFigures[];
+  readonly upstreamStatus?: readonly UpstreamStatus[];
+  readonly circuits?: readonly CircuitStatus[];
+  readonly readiness?: Readiness;
 }
 
 export interface Figures {
@@ -29,6 +49,8 @@ export interface Figures {
   readonly version: string;
   readonly connections: ConnectionFigures;
   readonly sharedMemory: readonly SharedMemoryFigures[];
+  readonly upstreamStatus: readonly UpstreamStatus[];
+  readonly circuits: readonly CircuitStatus[];
   readonly evictions: Readonly<Record<string, number>>;
   /** Connections to Redis that workers want: those that stand and are answered, and the others. */
   readonly redis: { readonly ready: number; readonly down: number };

@@ -9,6 +9,7 @@ import {
   type Socket,
 } from 'node:net';
 import { EXPOSITION_CONTENT_TYPE } from './prometheus.ts';
+import type { StatusAnswer } from './status-answer.ts';
 
 const MOST_CONNECTIONS = 64;
 const IDLE_MS = 10_000;
@@ -18,6 +19,8 @@ export interface MetricsServerOptions {
   /** 0 for any free one. */
   readonly port: number;
   readonly path: string;
+  /** Answers to other paths, where it has any. */
+  readonly answer?: (path: string) => StatusAnswer | undefined;
   readonly exposition: () => Iterable<Buffer>;
 }
 
@@ -82,16 +85,22 @@ async function createHttpServer(options: MetricsServerOptions): Promise<Server> 
 }
 
 async function answer(
-  { path, exposition }: MetricsServerOptions,
+  { path, answer, exposition }: MetricsServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  if (request.url?.split('?', 1)[0] !== path) {
+  const asked = request.url?.split('?', 1)[0] ?? '';
+  const other = asked === path ? undefined : answer?.(asked);
+  if (asked !== path && other === undefined) {
     response.writeHead(404).end();
     return;
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    return;
+  }
+  if (other !== undefined) {
+    response.writeHead(other.status, { 'content-type': 'application/json' }).end(other.body);
     return;
   }
   response.writeHead(200, { 'content-type': EXPOSITION_CONTENT_TYPE });

@@ -14,6 +14,8 @@ const FIGURES: Figures = {
   hostname: 'edge-1',
   version: '0.1.0',
   connections: { active: 3, accepted: 10, handled: 10, reading: 0, writing: 1, waiting: 2 },
+  upstreamStatus: [],
+  circuits: [],
   sharedMemory: [{ name: 'counters', capacityBytes: 1000, freeBytes: 400 }],
   evictions: { counters: 5 },
   redis: { ready: 2, down: 1 },

@@ -150,6 +150,24 @@ function plainMetrics(metrics: Metrics, figures: Figures, prefix: string): strin
       ),
     ),
     metric(
+      `${prefix}upstream_status`,
+      'gauge',
+      'upstream status from health check',
+      figures.upstreamStatus.map(({ name, ip, port, healthy }) => ({
+        labels: { name, ip, port: String(port) },
+        value: healthy ? 1 : 0,
+      })),
+    ),
+    metric(
+      'sluice_circuit_state',
+      'gauge',
+      "State of an Upstream's circuit breaker: 0 closed, 1 half-open, 2 open",
+      figures.circuits.map(({ name, state }) => ({
+        labels: { name },
+        value: state === 'open' ? 2 : state === 'half-open' ? 1 : 0,
+      })),
+    ),
+    metric(
       'sluice_config_revision',
       'gauge',
       'Revision of the configuration that a worker runs',

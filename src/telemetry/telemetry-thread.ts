@@ -17,6 +17,7 @@ import { LineSink } from './line-sink.ts';
 import { Metrics } from './metrics.ts';
 import { MetricsServer } from './metrics-server.ts';
 import { exposition } from './prometheus.ts';
+import { type Readiness, statusAnswer } from './status-answer.ts';
 import type { FromTelemetry, ToTelemetry } from './telemetry-messages.ts';
 import { DEFAULT_LOG_CAP_BYTES, type TelemetrySettings } from './telemetry-settings.ts';
 import { type RouteWords, telemetryWords, type Word } from './words.ts';
@@ -27,6 +28,9 @@ const LONGEST_PAUSE_MS = 100;
 const TURN = 256;
 /** So long records wait in their rings for a log that is slow; then its lines are dropped, since counting must go on. */
 const HOLD_MS = 100;
+
+/** Until the main thread has said how it is. */
+const STARTING: Readiness = { ready: false, error: 'starting' };
 
 interface WorkerRing {
   readonly worker: number;
@@ -155,6 +159,7 @@ class TelemetryThread {
       address,
       port,
       path,
+      answer: (asked) => statusAnswer(asked, this.#reported.readiness ?? STARTING),
       exposition: () => {
         // What ended before the scrape is in it, but for what a slow log holds back.
         for (let turns = 32; turns > 0 && this.#readRings() === 'full'; turns--);
@@ -243,6 +248,8 @@ class TelemetryThread {
       version: this.#settings.version,
       connections,
       sharedMemory: [...rings, ...(this.#reported.sharedMemory ?? [])],
+      upstreamStatus: this.#reported.upstreamStatus ?? [],
+      circuits: this.#reported.circuits ?? [],
       evictions: { workers: evictions, ...this.#reported.evictions },
       redis,
       revisions,

@@ -327,6 +327,7 @@ async function withGateway(
   const runtime = new Runtime(snapshot, {
     plugins,
     limits: state.limits,
+    breakers: state.breakers,
     log,
     clock: { now: Date.now, monotonic },
     random: Math.random,

@@ -7,14 +7,17 @@ import type { ExchangeEnd, ExchangeEndSink } from '../../src/model/exchange-end.
 import { resolveListener } from '../../src/model/listener.ts';
 import type { Kind, Value } from '../../src/model/resource.ts';
 import { Snapshot } from '../../src/model/snapshot.ts';
+import type { Breakers } from '../../src/plugin/breakers.ts';
 import { definePlugin, type Handlers, type Plugin } from '../../src/plugin/define-plugin.ts';
 import type { Kit, Logger } from '../../src/plugin/kit.ts';
 import type { Limits } from '../../src/plugin/limits.ts';
+import { NaiveBreakers } from '../../src/plugin/testing.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
 import { sendOwnRequest } from '../../src/proxy/own-requests.ts';
 import { Pools } from '../../src/proxy/pools.ts';
 import { Runtime } from '../../src/proxy/runtime.ts';
 import type { AddressSource } from '../../src/proxy/upstream.ts';
+import type { HealthSource } from '../../src/state/memory/target-health.ts';
 import { until } from './raw.ts';
 
 /** A Route under `/<id>/`, or everything when the id is `all`. */
@@ -64,6 +67,8 @@ export interface GatewayOptions {
   /** Addresses of hops whose X-Forwarded-* are believed. */
   readonly trusted?: readonly string[];
   readonly resolver?: AddressSource;
+  readonly breakers?: Breakers;
+  readonly health?: HealthSource;
   /** Takes the ends of Exchanges in place of `records`. */
   readonly sink?: ExchangeEndSink;
 }
@@ -111,6 +116,8 @@ export class Gateway {
     this.runtime = new Runtime(snapshot, {
       plugins: options.plugins ?? [],
       limits: {} as Limits,
+      breakers: options.breakers ?? new NaiveBreakers({ now: Date.now, monotonic: () => performance.now() }),
+      health: options.health,
       log,
       clock: { now: Date.now, monotonic: () => performance.now() },
       random: Math.random,

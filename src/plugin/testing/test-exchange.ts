@@ -157,6 +157,7 @@ export class TestExchange
   match: CredentialMatch | undefined;
   chosenUpstream: UpstreamHandle | undefined;
   readonly #slots = new Map<unknown, unknown>();
+  #answeredWith: string | undefined;
   readonly #variables: Map<string, string | undefined>;
   readonly #clock: Clock;
   readonly #startedMonotonic: number;
@@ -220,6 +221,7 @@ export class TestExchange
   }
 
   respond(status: number, source: 'gateway' | 'upstream', headers: HeadersInput, body: Uint8Array): void {
+    this.#answeredWith = String(status);
     this.#response = new TestResponseView(status, source, headers, body, this.#needs('response'));
   }
 
@@ -263,6 +265,8 @@ export class TestExchange
         return request.header(name.replace('_', '-'));
       case 'request_id':
         return this.id;
+      case 'upstream_status':
+        return this.#response?.source === 'upstream' ? this.#answeredWith : undefined;
       case 'route_id':
         return this.routeId;
       case 'route_name':

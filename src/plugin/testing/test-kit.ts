@@ -2,6 +2,7 @@ import { compileExpression } from '../../lib/expression.ts';
 import { withDefaults } from '../../lib/json-schema.ts';
 import { ConfigError } from '../../model/errors.ts';
 import type { Value } from '../../model/resource.ts';
+import type { Breakers } from '../breakers.ts';
 import type { Consumer, CredentialIndex, CredentialMatch } from '../consumer.ts';
 import type { Plugin } from '../define-plugin.ts';
 import type { UpstreamHandle } from '../exchange.ts';
@@ -12,6 +13,7 @@ import { compileTemplate, compileVariable } from '../variable.ts';
 import { currentRun, runAllowing } from './forbidden-globals.ts';
 import type { LogLine } from './log-line.ts';
 import { ManualClock } from './manual-clock.ts';
+import { NaiveBreakers } from './naive-breakers.ts';
 import { NaiveLimits } from './naive-limits.ts';
 
 /** A Consumer by username, or with as much as the test cares about. */
@@ -31,6 +33,7 @@ export interface KitOptions {
   readonly limits?: Limits;
   /** What `kit.sharedLimits` gives; `limits` in their place when absent. */
   readonly sharedLimits?: (options: SharedLimitsOptions) => SharedLimits;
+  readonly breakers?: Breakers;
   readonly credentials?: readonly TestCredential[];
   /** Consumers without a credential, for `anonymous_consumer`. */
   readonly consumers?: readonly ConsumerInput[];
@@ -55,6 +58,7 @@ export class TestKit implements Kit {
   readonly stateKey: string;
   readonly clock: Clock;
   readonly limits: Limits;
+  readonly breakers: Breakers;
   readonly credentials: CredentialIndex;
   readonly log: Logger;
   readonly lines: LogLine[] = [];
@@ -79,6 +83,7 @@ export class TestKit implements Kit {
     };
     this.limits = options.limits ?? new NaiveLimits(this.clock);
     this.#sharedLimits = options.sharedLimits;
+    this.breakers = options.breakers ?? new NaiveBreakers(this.clock);
     this.credentials = credentialIndex(plugin, options);
     const write =
       (level: LogLine['level']) =>

@@ -25,6 +25,19 @@ const ROUND = 5;
 const ROUNDS = 20;
 const ROUND_LIMIT = 20_000;
 
+const FAILURES = 5000;
+const THRESHOLDS = { success: 1, tcp_failure: 1, http_failure: 15_000, timeout: 1 };
+const PROBES = 7;
+const BREAKER = {
+  type: 'ratio',
+  failureRatio: 1,
+  minRequests: 15_000,
+  windowMs: 3_600_000,
+  openMs: 3_600_000,
+  probes: PROBES,
+  successRatio: 1,
+} as const;
+
 const JOBS = {
   /** tally[0..2]: allowed by each algorithm; [3]: inside now; [4]: most inside ever. */
   spend({ limits, counters }: SharedState, tally: Int32Array): void {
@@ -50,6 +63,20 @@ const JOBS = {
         Atomics.add(tally, 100 + round, 1);
       if (limits.enter('concurrency', 2).allowed) limits.leave('concurrency');
       Atomics.add(tally, ROUND + 1 + worker, 1);
+    }
+  },
+
+  /** tally[0]: times that this opened the breaker; [1]: that a Target became unhealthy; [2]: probes let through. */
+  fail({ breakers, health }: SharedState, tally: Int32Array): void {
+    const target = health.target('u', 't');
+    const other = health.target('u', 'other');
+    for (let i = 0; i < FAILURES; i++) {
+      if (target.report('http_failure', THRESHOLDS)) Atomics.add(tally, 1, 1);
+      other.report('http_failure', { ...THRESHOLDS, http_failure: 1e9 });
+      const admission = breakers.admit('closed', BREAKER);
+      if (admission === 0 && breakers.report('closed', BREAKER, 0, 'failure') === 'open')
+        Atomics.add(tally, 0, 1);
+      if (breakers.admit('half-open', BREAKER) < 0) Atomics.add(tally, 2, 1);
     }
   },
 
@@ -121,6 +148,20 @@ if (isJob(workerData)) {
       assert.ok(allowed <= ROUND_LIMIT && allowed >= ROUND_LIMIT - WORKERS, `${allowed} in round ${round}`);
     }
     assert.deepEqual({ ...state.limits.enter('concurrency', 2) }, { allowed: true, current: 1 });
+  });
+
+  test('failures that four workers see add up exactly, and exactly the probes are let through', async () => {
+    const buffers = allocateSharedState({ workers: 4 });
+    const state = new SharedState(buffers);
+    const tally = tallyOf(3);
+    const atOnce = { ...BREAKER, minRequests: 1, openMs: 0 };
+    state.breakers.report('half-open', atOnce, 0, 'failure');
+    const threads = [1, 2, 3, 4].map((worker) => start(state, { name: 'fail', buffers, worker, tally }));
+    await Promise.all(threads.map((thread) => once(thread, 'exit')));
+    assert.deepEqual([...tally], [1, 1, PROBES]);
+    assert.equal(state.health.target('u', 'other').counter.http_failure, 4 * FAILURES);
+    assert.equal(state.health.version, 1);
+    assert.ok(state.breakers.admit('closed', BREAKER) > 0);
   });
 
   test('all threads agree on the monotonic clock', async () => {

@@ -93,6 +93,13 @@ export interface SettingsShape {
     /** Where metrics are served: `host:port`, an IPv6 address in brackets. Default: `"127.0.0.1:9091"`. */
     readonly address?: string;
   };
+  /** `/status` and `/status/ready`, which the address of the metrics answers in any case. */
+  readonly status?: {
+    /** Whether they have an address of their own. They have not where the file has no `status`. Default: `true`. */
+    readonly enabled?: boolean;
+    /** Where they are answered: `host:port`, an IPv6 address in brackets. Default: `"127.0.0.1:7085"`. */
+    readonly address?: string;
+  };
   /** Files of your own Plugins, relative to the configuration file. */
   readonly plugins?: readonly string[];
   /** The folder for what is kept between starts. Default: `".sluice"`. */
@@ -139,6 +146,8 @@ export interface RouteShape<R extends References = References> {
     readonly send: number;
     /** seconds */
     readonly read: number;
+    /** seconds until an answer must have begun, whatever the number of attempts */
+    readonly total?: number;
   };
   readonly vars?: readonly unknown[];
   readonly filter_func?: string;
@@ -200,6 +209,28 @@ export interface UpstreamShape<R extends References = References> {
   readonly retries?: number;
   /** seconds */
   readonly retry_timeout?: number;
+  /** Keeps retries from burdening Targets that fail anyway. */
+  readonly retry_budget?: {
+    /** Retries without success that there may be for each 100 requests. Default: `20`. */
+    readonly percent?: number;
+    /** Retries that each worker can save up, and begins with. Default: `10`. */
+    readonly reserve?: number;
+  };
+  /** Answers 503 itself while too many requests to the Upstream fail. */
+  readonly circuit_breaker?: {
+    /** The share of failed requests at which it opens. Default: `50`. */
+    readonly failure_percent?: number;
+    /** Requests in the window before the share means anything. Default: `20`. */
+    readonly min_requests?: number;
+    /** Default: `10`. */
+    readonly window_seconds?: number;
+    /** For how long no request is sent, before probes are. Default: `5`. */
+    readonly open_seconds?: number;
+    /** Requests sent then; it closes when all of them succeed, and opens again when one fails. Default: `1`. */
+    readonly probes?: number;
+    /** Answers that count as failures, as no answer does. */
+    readonly http_statuses?: readonly number[];
+  };
   readonly timeout?: {
     /** seconds */
     readonly connect: number;
@@ -207,6 +238,8 @@ export interface UpstreamShape<R extends References = References> {
     readonly send: number;
     /** seconds */
     readonly read: number;
+    /** seconds until an answer must have begun, whatever the number of attempts */
+    readonly total?: number;
   };
   readonly tls?: {
     readonly client_cert_id?: R['ssls'];
@@ -267,6 +300,10 @@ export interface UpstreamShape<R extends References = References> {
     readonly passive?: {
       /** Default: `"http"`. */
       readonly type?: 'http' | 'https' | 'tcp';
+      /** Without active checks: for how long a Target that failed is passed over at first. Each time that it fails again on its return, twice as long. Default: `10`. */
+      readonly ejection_seconds?: number;
+      /** Without active checks: for how long a Target is passed over at most. Default: `300`. */
+      readonly max_ejection_seconds?: number;
       readonly healthy?: {
         readonly http_statuses?: readonly number[];
         /** Default: `5`. */
@@ -624,6 +661,44 @@ export interface BuiltInConfigs<R extends References = References> {
     } | Readonly<Record<string, string | number>>;
     /** Begins with the path and query as the client wrote them, without normalisation: what the Route matched and what the Upstream sees can then differ. Default: `false`. */
     readonly use_real_request_uri_unsafe?: boolean;
+  };
+  /** Answers itself for a while when the Upstream fails too often. */
+  readonly 'api-breaker': {
+    /** The status of the answer while it is open. */
+    readonly break_response_code: number;
+    /** The body of that answer. */
+    readonly break_response_body?: string;
+    /** Header fields of that answer, where there is a `break_response_body`. Values may have variables. */
+    readonly break_response_headers?: readonly {
+      readonly key: string;
+      readonly value: string;
+    }[];
+    /** Seconds: with `unhealthy-count` the longest that it stays open, with `unhealthy-ratio` how long it does. Default: `300`. */
+    readonly max_breaker_sec?: number;
+    /** Whether a number of failures opens it, or their share. Default: `"unhealthy-count"`. */
+    readonly policy?: 'unhealthy-count' | 'unhealthy-ratio';
+    readonly unhealthy?: {
+      /** Statuses of the Upstream that count as failures. */
+      readonly http_statuses?: readonly number[];
+      /** For `unhealthy-count`: failures at which it opens, each time that their number is reached. Default: `3`. */
+      readonly failures?: number;
+      /** For `unhealthy-ratio`: the share of failures at which it opens. Default: `0.5`. */
+      readonly error_ratio?: number;
+      /** For `unhealthy-ratio`: requests in the window before the share means anything. Default: `10`. */
+      readonly min_request_threshold?: number;
+      /** For `unhealthy-ratio`: seconds that are looked back on. Default: `300`. */
+      readonly sliding_window_size?: number;
+      /** For `unhealthy-ratio`: requests that are let through to see whether it is over. Default: `3`. */
+      readonly half_open_max_calls?: number;
+    };
+    readonly healthy?: {
+      /** Statuses of the Upstream that count as successes. */
+      readonly http_statuses?: readonly number[];
+      /** For `unhealthy-count`: successes in a row after which failures are forgotten. Default: `3`. */
+      readonly successes?: number;
+      /** For `unhealthy-ratio`: the share of the requests let through that must succeed for it to close. Default: `0.6`. */
+      readonly success_ratio?: number;
+    };
   };
   /** Limits how many requests are under way at once. */
   readonly 'limit-conn': {

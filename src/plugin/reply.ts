@@ -1,10 +1,12 @@
+import type { BodySource } from './body-source.ts';
+
 /** An answer that the gateway gives itself, instead of the Upstream's. A value, not an exception. */
 export interface Reply {
   readonly status: number;
   /** Header fields in addition to Date, Server and the framing; `Content-Type` here replaces the default. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** The body; undefined means the house's error page for 4xx and 5xx, and no body otherwise. */
-  readonly body: string | Uint8Array | undefined;
+  readonly body: string | Uint8Array | BodySource | undefined;
   /** A short reason for log and explain, never sent to the client. */
   readonly reason: string | undefined;
 }
@@ -28,4 +30,9 @@ export function reply(
       ? body
       : `${JSON.stringify(body)}\n`;
   return { status, headers: options.headers ?? [], body: bytes, reason: options.reason };
+}
+
+/** A Reply whose body is made while it is sent. */
+export function streamedReply(status: number, body: BodySource, options: ReplyOptions = {}): Reply {
+  return { status, headers: options.headers ?? [], body, reason: options.reason };
 }

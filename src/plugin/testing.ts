@@ -9,6 +9,7 @@
 
 import { validate, withDefaults } from '../lib/json-schema.ts';
 import type { Value } from '../model/resource.ts';
+import { collectSource, isBodySource } from './body-source.ts';
 import type { Consumer, CredentialMatch } from './consumer.ts';
 import type { Handlers, Plugin } from './define-plugin.ts';
 import type { Reply } from './reply.ts';
@@ -214,7 +215,11 @@ async function runPhases(
   try {
     const reply = (await handlers.rewrite?.(exchange)) ?? (await handlers.access?.(exchange));
     if (reply) {
-      respondWithReply(exchange, reply);
+      const { body } = reply;
+      const bytes = isBodySource(body)
+        ? await runAllowing(() => collectSource(body, Number.POSITIVE_INFINITY))
+        : bytesOf(body);
+      respondWithReply(exchange, reply, bytes);
     } else {
       handlers.beforeProxy?.(exchange);
       const seen = seenRequest(exchange);
@@ -235,11 +240,11 @@ async function runPhases(
   }
 }
 
-function respondWithReply(exchange: TestExchange, reply: Reply): void {
+function respondWithReply(exchange: TestExchange, reply: Reply, bytes: Uint8Array): void {
   const typed = reply.headers.some(([name]) => name.toLowerCase() === 'content-type');
   const headers = [...reply.headers];
   if (!typed && reply.body !== undefined) headers.unshift(['Content-Type', 'text/plain; charset=utf-8']);
-  exchange.respond(reply.status, 'gateway', headers, bytesOf(reply.body));
+  exchange.respond(reply.status, 'gateway', headers, bytes);
 }
 
 function seenRequest(exchange: TestExchange): SeenRequest {

@@ -235,7 +235,7 @@ export class Exchange
   }
 
   onClientDrain(): void {
-    this.forwarding.resumeResponse();
+    this.responding.onClientDrain();
   }
 
   onClientGone(reason: string): void {

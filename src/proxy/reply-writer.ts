@@ -1,8 +1,11 @@
 import { output } from '../http/output.ts';
 import { STATUS_TEXT } from '../http/status-text.ts';
+import { CONGESTED } from '../http/transport.ts';
+import type { BodyFilter } from '../plugin/body-filter.ts';
+import { type BodySource, collectSource, isBodySource } from '../plugin/body-source.ts';
 import type { Reply } from '../plugin/reply.ts';
 import { dateLine, now } from './clock.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, Stage } from './exchange.ts';
 import { PluginFailure } from './pipeline.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
@@ -17,6 +20,7 @@ const KEEP_ALIVE = bytes('Connection: keep-alive\r\n');
 const SERVER = bytes('Server: sluice\r\n');
 const UPSTREAM_STATUS = bytes('X-APISIX-Upstream-Status: ');
 const EMPTY = Buffer.alloc(0);
+const NO_FILTERS: readonly BodyFilter[] = [];
 
 const PAGES = new Map<number, Buffer>();
 
@@ -39,7 +43,7 @@ export function writeReply(exchange: Exchange, reply: Reply): void {
   const second = exchange.bare ? null : exchange.second;
   exchange.responseHead.reset();
   response.begin(reply.status, 'gateway');
-  let body: Uint8Array;
+  let body: Uint8Array | BodySource;
   let type = PLAIN;
   if (reply.body === undefined) {
     body = reply.status >= 400 ? errorPage(reply.status) : EMPTY;
@@ -50,13 +54,33 @@ export function writeReply(exchange: Exchange, reply: Reply): void {
     else response.edits.add(name, value);
   }
   response.edits.defaultType = type;
-  if (second?.responseHeaders) runResponseHeaders(exchange);
+  try {
+    if (second?.responseHeaders) runResponseHeaders(exchange);
+  } catch (error) {
+    if (isBodySource(body)) body.close();
+    throw error;
+  }
+  if (isBodySource(body) && response.replacement !== undefined) {
+    body.close();
+    body = response.replacement;
+  }
   if (second?.responseBody) {
+    if (isBodySource(body)) return collect(exchange, body);
     response.replacement ??= body;
     exchange.responding.transform(() => send(exchange, response.body));
     return;
   }
   send(exchange, response.replacement ?? body);
+}
+
+/** A Binding needs the body whole. */
+function collect(exchange: Exchange, source: BodySource): void {
+  const { response, host } = exchange;
+  void exchange.wait(collectSource(source, host.maxCollectedBytes), (body) => {
+    if (exchange.stage === Stage.Ended) return;
+    response.replacement = body;
+    exchange.responding.transform(() => send(exchange, response.body));
+  });
 }
 
 /** Runs the responseHeaders handlers. */
@@ -70,15 +94,17 @@ export function runResponseHeaders(exchange: Exchange): void {
   }
 }
 
-function send(exchange: Exchange, body: Uint8Array): void {
+function send(exchange: Exchange, body: Uint8Array | BodySource): void {
   const { connection, response } = exchange;
   const { status } = response;
   if (connection === null) {
     // Evaluated only: what would have been sent stays with the Exchange.
-    response.replacement = body;
+    if (isBodySource(body)) body.close();
+    else response.replacement = body;
     exchange.finish();
     return;
   }
+  const length = body.length ?? -1;
   exchange.responding.begun = true;
   if (!connection.canDrain) connection.keepAlive = false;
   output.begin();
@@ -91,16 +117,17 @@ function send(exchange: Exchange, body: Uint8Array): void {
     output.putAll(CRLF);
   }
   // Filters decide how long the body is, so what a HEAD would have got is not known.
-  const filters = bodiless ? null : response.filters;
+  const source = isBodySource(body) ? body : undefined;
+  const filters = bodiless ? null : (response.filters ?? (source && NO_FILTERS) ?? null);
   const framing =
     filters !== null && !exchange.clientAskedHead
-      ? exchange.responding.openFilters(filters, body.length)
+      ? exchange.responding.openFilters(filters, length)
       : filters?.every(({ keepsLength }) => keepsLength) === false
         ? 'none'
-        : body.length;
+        : length;
   if (framing === 'close') connection.keepAlive = false;
   else if (framing === 'chunked') output.putAll(CHUNKED);
-  else if (framing !== 'none' && !bodiless) {
+  else if (framing !== 'none' && framing >= 0 && !bodiless) {
     output.putAll(LENGTH);
     output.putNumber(framing);
     output.putAll(CRLF);
@@ -115,9 +142,12 @@ function send(exchange: Exchange, body: Uint8Array): void {
   if (!response.edits.empty) response.edits.write();
   output.putAll(CRLF);
   const filtered = filters !== null && !exchange.clientAskedHead;
-  if (!bodiless && !filtered && !exchange.clientAskedHead) output.putAll(body);
+  if (!bodiless && !filtered && !exchange.clientAskedHead) output.putAll(body as Uint8Array);
   exchange.bytesOut += output.length;
-  connection.send();
-  if (filtered) exchange.responding.filterWhole(body);
-  else exchange.finish();
+  const congested = connection.send() === CONGESTED;
+  if (!filtered) {
+    source?.close();
+    exchange.finish();
+  } else if (source !== undefined) exchange.responding.filterSource(source, congested);
+  else exchange.responding.filterWhole(body as Uint8Array);
 }

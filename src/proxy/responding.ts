@@ -3,6 +3,7 @@ import { output } from '../http/output.ts';
 import { CONGESTED, type TransportOwner } from '../http/transport.ts';
 import type { UpstreamConnection } from '../http/upstream-connection.ts';
 import type { BodyFilter } from '../plugin/body-filter.ts';
+import type { BodySource } from '../plugin/body-source.ts';
 import { BodyFilters, type FilteredBody } from './body-filters.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { PluginFailure } from './pipeline.ts';
@@ -14,6 +15,7 @@ import {
   writeResponseHead,
   writeSwitchingHead,
 } from './response-writer.ts';
+import { SourceReader, type SourceSink } from './source-reader.ts';
 import { Tunnel } from './tunnel.ts';
 
 /**
@@ -23,7 +25,7 @@ import { Tunnel } from './tunnel.ts';
 type Mode = 'raw' | 'dechunk' | 'collect' | 'replace' | 'drop' | 'filter';
 
 /** The way of a response to the client. */
-export class Responding implements ChunkSink, FilteredBody {
+export class Responding implements ChunkSink, FilteredBody, SourceSink {
   readonly #exchange: Exchange;
   /** Bytes of the final response were sent to the client. */
   begun = false;
@@ -34,6 +36,11 @@ export class Responding implements ChunkSink, FilteredBody {
   #filters: BodyFilters | null = null;
   /** What filters make goes out in chunks. */
   #chunks = false;
+  /** Makes the body, where it is ours and comes in pieces. */
+  #source: SourceReader | null = null;
+  /** Why no more of the body may come: the client takes no more, or a filter can't keep up. */
+  #congested = false;
+  #filterFull = false;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -50,6 +57,11 @@ export class Responding implements ChunkSink, FilteredBody {
       this.#filters.abort();
       this.#filters = null;
     }
+    if (this.#source !== null) {
+      this.#source.stop();
+      this.#source = null;
+    }
+    this.#congested = this.#filterFull = false;
   }
 
   onResponse(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
@@ -195,6 +207,48 @@ export class Responding implements ChunkSink, FilteredBody {
     filters.end();
   }
 
+  /** Gives a body that is made in pieces to the filters that were opened, at the client's pace. */
+  filterSource(source: BodySource, congested: boolean): void {
+    this.#source = new SourceReader(source, this);
+    this.#congested = congested;
+    if (!congested) this.#source.resume();
+  }
+
+  onSourceData(bytes: Uint8Array): void {
+    if (bytes.length > 0 && this.#filters?.write(bytes) === false) this.#onFilterFull();
+  }
+
+  onSourceEnd(): void {
+    this.#filters?.end();
+  }
+
+  onSourceFailure(error: unknown): void {
+    this.#exchange.fail(error);
+  }
+
+  // The pace.
+
+  #onFilterFull(): void {
+    this.#filterFull = true;
+    this.#pause();
+  }
+
+  #pause(): void {
+    if (this.#source !== null) this.#source.pause();
+    else this.#exchange.forwarding.pauseResponse();
+  }
+
+  #resume(): void {
+    if (this.#congested || this.#filterFull) return;
+    if (this.#source !== null) this.#source.resume();
+    else this.#exchange.forwarding.resumeResponse();
+  }
+
+  onClientDrain(): void {
+    this.#congested = false;
+    this.#resume();
+  }
+
   /** A response without a body: filters have nothing to do, and the length of what they would have made is unknown. */
   #refuseFilters(): void {
     const { response, responseHead } = this.#exchange;
@@ -214,7 +268,10 @@ export class Responding implements ChunkSink, FilteredBody {
       output.putText('\r\n');
     } else output.putAll(bytes);
     exchange.bytesOut += output.length;
-    if (connection.send() === CONGESTED) exchange.forwarding.pauseResponse();
+    if (connection.send() === CONGESTED) {
+      this.#congested = true;
+      this.#pause();
+    }
   }
 
   onFilteredEnd(): void {
@@ -230,7 +287,8 @@ export class Responding implements ChunkSink, FilteredBody {
   }
 
   onFilterReady(): void {
-    this.#exchange.forwarding.resumeResponse();
+    this.#filterFull = false;
+    this.#resume();
   }
 
   onFilterFailure(error: Error): void {
@@ -268,8 +326,7 @@ export class Responding implements ChunkSink, FilteredBody {
   onChunkData(bytes: Uint8Array, start: number, end: number): void {
     const exchange = this.#exchange;
     if (this.#mode === 'filter') {
-      if (end > start && this.#filters?.write(bytes.subarray(start, end)) === false)
-        exchange.forwarding.pauseResponse();
+      if (end > start && this.#filters?.write(bytes.subarray(start, end)) === false) this.#onFilterFull();
       return;
     }
     if (this.#mode === 'dechunk') {

@@ -7,6 +7,11 @@ export interface BodyFilter {
   /** Every byte that comes goes on, in order: the body's length stays what the head says. */
   readonly keepsLength?: boolean;
   /**
+   * The content coding that it adds (RFC 9110 8.4), which the head names. It is the engine that does
+   * so, as the last thing: all handlers see and change the body as it is without.
+   */
+  readonly coding?: string;
+  /**
    * Takes a piece. The bytes are valid during the call only; what goes on is given to `next`, now or
    * later. Returns false to get no more until `next.resume()`, when it can't keep up.
    */

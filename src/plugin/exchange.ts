@@ -116,6 +116,8 @@ export type BeforeProxyExchange = AccessExchange;
 export interface ResponseExchange extends Base {
   readonly consumer: Consumer | undefined;
   readonly response: ResponseView & {
+    /** Bytes of the body as it is now; undefined where the Upstream didn't say, or nobody knows. */
+    readonly bodyLength: number | undefined;
     /** Sends these bytes instead of the body; the framing follows. */
     replaceBody(body: string | Uint8Array): void;
     /**

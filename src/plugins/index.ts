@@ -1,9 +1,11 @@
 import type { Plugin } from '../plugin/define-plugin.ts';
 import { apiBreaker } from './api-breaker/api-breaker.ts';
 import { basicAuth } from './basic-auth/basic-auth.ts';
+import { brotli } from './brotli/brotli.ts';
 import { consumerRestriction } from './consumer-restriction/consumer-restriction.ts';
 import { cors } from './cors/cors.ts';
 import { faultInjection } from './fault-injection/fault-injection.ts';
+import { gzip } from './gzip/gzip.ts';
 import { ipRestriction } from './ip-restriction/ip-restriction.ts';
 import { keyAuth } from './key-auth/key-auth.ts';
 import { limitConn } from './limit-conn/limit-conn.ts';
@@ -17,6 +19,7 @@ import { redirect } from './redirect/redirect.ts';
 import { requestId } from './request-id/request-id.ts';
 import { responseRewrite } from './response-rewrite/response-rewrite.ts';
 import { trafficSplit } from './traffic-split/traffic-split.ts';
+import { zstd } from './zstd/zstd.ts';
 
 /** Every Plugin that comes with the gateway, one a line, in order of priority. */
 export const plugins: readonly Plugin[] = [
@@ -34,6 +37,9 @@ export const plugins: readonly Plugin[] = [
   limitConn,
   limitCount,
   limitReq,
+  brotli,
+  gzip,
+  zstd,
   trafficSplit,
   redirect,
   responseRewrite,

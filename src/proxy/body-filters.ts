@@ -1,4 +1,5 @@
 import type { BodyFilter, BodySink } from '../plugin/body-filter.ts';
+import type { ExchangeResponse } from './views.ts';
 
 /** What the last filter's bytes go to, and whom a filter's troubles reach. */
 export interface FilteredBody {
@@ -7,6 +8,13 @@ export interface FilteredBody {
   /** A filter that could not keep up takes more. */
   onFilterReady(): void;
   onFilterFailure(error: Error): void;
+}
+
+/** Tells the client which codings filters add to the body (RFC 9110 8.4). */
+export function nameCodings(response: ExchangeResponse): void {
+  for (const { coding } of response.filters ?? []) {
+    if (coding !== undefined) response.edits.add('Content-Encoding', coding);
+  }
 }
 
 /** The filters of one body, the first added nearest to its source. */

@@ -4,6 +4,7 @@ import { CONGESTED } from '../http/transport.ts';
 import type { BodyFilter } from '../plugin/body-filter.ts';
 import { type BodySource, collectSource, isBodySource } from '../plugin/body-source.ts';
 import type { Reply } from '../plugin/reply.ts';
+import { nameCodings } from './body-filters.ts';
 import { dateLine, now } from './clock.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { PluginFailure } from './pipeline.ts';
@@ -54,6 +55,7 @@ export function writeReply(exchange: Exchange, reply: Reply): void {
     else response.edits.add(name, value);
   }
   response.edits.defaultType = type;
+  response.replyLength = body.length ?? -1;
   try {
     if (second?.responseHeaders) runResponseHeaders(exchange);
   } catch (error) {
@@ -119,6 +121,7 @@ function send(exchange: Exchange, body: Uint8Array | BodySource): void {
   // Filters decide how long the body is, so what a HEAD would have got is not known.
   const source = isBodySource(body) ? body : undefined;
   const filters = bodiless ? null : (response.filters ?? (source && NO_FILTERS) ?? null);
+  if (filters !== null) nameCodings(response);
   const framing =
     filters !== null && !exchange.clientAskedHead
       ? exchange.responding.openFilters(filters, length)

@@ -4,7 +4,7 @@ import { CONGESTED, type TransportOwner } from '../http/transport.ts';
 import type { UpstreamConnection } from '../http/upstream-connection.ts';
 import type { BodyFilter } from '../plugin/body-filter.ts';
 import type { BodySource } from '../plugin/body-source.ts';
-import { BodyFilters, type FilteredBody } from './body-filters.ts';
+import { BodyFilters, type FilteredBody, nameCodings } from './body-filters.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { PluginFailure } from './pipeline.ts';
 import { runResponseHeaders } from './reply-writer.ts';
@@ -183,7 +183,9 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
 
   /** Sends the head of a response whose body passes through filters; `length` is -1 where it isn't known. */
   #beginFilters(filters: readonly BodyFilter[], length: number): void {
-    this.#sendHead(this.openFilters(filters, length), NOTHING, 0, 0, false);
+    const framing = this.openFilters(filters, length);
+    nameCodings(this.#exchange.response);
+    this.#sendHead(framing, NOTHING, 0, 0, false);
   }
 
   /** Sets the filters up and says how what they make is framed. */
@@ -253,6 +255,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
   #refuseFilters(): void {
     const { response, responseHead } = this.#exchange;
     if (response.filters === null) return;
+    if (!isBodiless(response.status)) nameCodings(response);
     this.#filters = new BodyFilters(response.filters, this);
     if (!this.#filters.keepLength) responseHead.contentLength = -1;
   }

@@ -207,6 +207,8 @@ export class ExchangeResponse implements ResponseView {
   replacement: Uint8Array | undefined;
   /** What the body passes through; null where nobody wants to. */
   filters: BodyFilter[] | null = null;
+  /** Bytes of a Reply's body; -1 where they aren't known. */
+  replyLength = -1;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -219,6 +221,8 @@ export class ExchangeResponse implements ResponseView {
     this.source = 'gateway';
     this.replacement = undefined;
     this.filters = null;
+    this.replyLength = -1;
+    this.edits.defaultType = '';
   }
 
   /** Begins with a status that is not an edit. */
@@ -252,7 +256,9 @@ export class ExchangeResponse implements ResponseView {
   }
 
   header(name: string): string | undefined {
-    return this.edits.get(this.#exchange.responseHead, name);
+    const value = this.edits.get(this.#exchange.responseHead, name);
+    if (value !== undefined || name !== 'content-type' || this.edits.has(name)) return value;
+    return this.edits.defaultType || undefined;
   }
 
   headerValues(name: string): readonly string[] {
@@ -273,6 +279,12 @@ export class ExchangeResponse implements ResponseView {
 
   replaceBody(body: string | Uint8Array): void {
     this.replacement = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
+  }
+
+  get bodyLength(): number | undefined {
+    if (this.replacement !== undefined) return this.replacement.length;
+    const length = this.source === 'gateway' ? this.replyLength : this.#exchange.responseHead.contentLength;
+    return length < 0 ? undefined : length;
   }
 
   filterBody(filter: BodyFilter): void {

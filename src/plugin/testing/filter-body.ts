@@ -6,7 +6,10 @@ const PIECE = 7;
 
 /** Lets the body of a response pass through the filters that a Plugin has added. */
 export async function filterBody({ response }: TestExchange): Promise<void> {
-  for (const filter of response.filters) response.bytes = await through(filter, response.bytes);
+  for (const filter of response.filters) {
+    response.bytes = await through(filter, response.bytes);
+    if (filter.coding !== undefined) response.addHeader('Content-Encoding', filter.coding);
+  }
 }
 
 function through(filter: BodyFilter, body: Uint8Array): Promise<Uint8Array> {

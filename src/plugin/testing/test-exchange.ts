@@ -122,6 +122,12 @@ class TestResponseView extends HeaderList {
     this.#mayReadBody = mayReadBody;
   }
 
+  get bodyLength(): number | undefined {
+    if (this.source === 'gateway') return this.bytes.length;
+    const length = this.header('content-length');
+    return length === undefined ? undefined : Number(length);
+  }
+
   replaceBody(body: string | Uint8Array): void {
     this.bytes = typeof body === 'string' ? Buffer.from(body) : body;
   }

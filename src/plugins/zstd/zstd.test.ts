@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { zstdDecompressSync } from 'node:zlib';
+import { checkConfig, run } from '../../plugin/testing.ts';
+import { zstd } from './zstd.ts';
+
+const TEXT = '{"compress": "me"}'.repeat(1000);
+const upstream = { body: TEXT, headers: { 'content-type': 'application/json' } };
+const types = ['application/json'];
+
+test('compresses a body piece by piece', async () => {
+  const { response } = await run(zstd, { types }, { headers: { 'accept-encoding': 'zstd' } }, { upstream });
+  assert.equal(response.headers['content-encoding'], 'zstd');
+  assert.equal(zstdDecompressSync(response.bytes).toString(), TEXT);
+  assert.ok(response.bytes.length < TEXT.length / 4, String(response.bytes.length));
+});
+
+test('compresses text/html where nothing is said', async () => {
+  const html = { ...upstream, headers: { 'content-type': 'text/html' } };
+  const request = { headers: { 'accept-encoding': 'zstd' } };
+  assert.equal(
+    (await run(zstd, {}, request, { upstream: html })).response.headers['content-encoding'],
+    'zstd',
+  );
+  assert.equal((await run(zstd, {}, request, { upstream })).response.headers['content-encoding'], undefined);
+});
+
+test('does nothing for a client that does not ask for it', async () => {
+  const { response } = await run(zstd, { types }, {}, { upstream });
+  assert.equal(response.headers['content-encoding'], undefined);
+  assert.equal(response.body, TEXT);
+});
+
+test('refuses levels that there are not, and empty lists', () => {
+  assert.match(checkConfig(zstd, { comp_level: 100 }) ?? '', /comp_level/);
+  assert.match(checkConfig(zstd, { types: [] }) ?? '', /types/);
+  assert.equal(checkConfig(zstd, { types: '*' }), undefined);
+});

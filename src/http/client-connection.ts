@@ -64,6 +64,11 @@ export class ClientConnection implements TransportOwner, Waiting {
     return this.#body.complete;
   }
 
+  /** Bytes of data that the request's chunks have brought so far. */
+  get chunkedBytes(): number {
+    return this.#body.chunkedBytes;
+  }
+
   /** No request is being served and none has begun. */
   get idle(): boolean {
     return this.#state === State.Head && this.exchange === null;

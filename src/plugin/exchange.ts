@@ -96,6 +96,12 @@ export interface RewriteExchange extends Base {
   readonly upstream: UpstreamRequestView;
   /** Says who the caller is. Identity headers for the Upstream follow from it. */
   authenticate(match: CredentialMatch): void;
+  /**
+   * Lets a body of at most so many bytes through; the smallest limit that anybody sets holds. False
+   * when the request is larger already, for the Plugin to reply; a body that grows beyond it on its
+   * way is refused with 413 by the engine.
+   */
+  limitBody(bytes: number): boolean;
   /** Replaces the client's address and port for everything that follows (real-ip). */
   setClientAddress(address: string, port?: number): void;
 }
@@ -106,6 +112,11 @@ export interface AccessExchange extends Base {
   readonly consumer: Consumer | undefined;
   /** Where this Exchange will go: the Upstream that a Plugin chose, else the Route's. */
   readonly destination: UpstreamHandle | undefined;
+  /**
+   * A copy of the request's body, made as it passes and there when it has passed: nothing waits for
+   * it. Undefined for a body of more than `maximum` bytes, and for one that was never complete.
+   */
+  copyBody(maximum: number): Promise<Uint8Array | undefined>;
   /** Sends this Exchange to another Upstream than the Route's; from `kit.upstream`. */
   useUpstream(upstream: UpstreamHandle): void;
 }

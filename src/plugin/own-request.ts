@@ -14,6 +14,13 @@ export interface OwnRequest {
   readonly timeoutMs?: number;
   /** The largest response body that is taken, in bytes; 16 MiB unless given. */
   readonly maxBodyBytes?: number;
+  /** The response's body interests nobody: it is read, however large, and not kept. */
+  readonly discardBody?: boolean;
+}
+
+/** Why nothing was sent where nothing may be, as in `explain`. */
+export class NothingSent extends Error {
+  override readonly name = 'NothingSent';
 }
 
 /** What the Upstream answered. */

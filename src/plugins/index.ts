@@ -2,6 +2,7 @@ import type { Plugin } from '../plugin/define-plugin.ts';
 import { apiBreaker } from './api-breaker/api-breaker.ts';
 import { basicAuth } from './basic-auth/basic-auth.ts';
 import { brotli } from './brotli/brotli.ts';
+import { clientControl } from './client-control/client-control.ts';
 import { consumerRestriction } from './consumer-restriction/consumer-restriction.ts';
 import { cors } from './cors/cors.ts';
 import { faultInjection } from './fault-injection/fault-injection.ts';
@@ -10,9 +11,12 @@ import { ipRestriction } from './ip-restriction/ip-restriction.ts';
 import { keyAuth } from './key-auth/key-auth.ts';
 import { limitConn } from './limit-conn/limit-conn.ts';
 import { limitCount } from './limit-count/limit-count.ts';
+import { limitRate } from './limit-rate/limit-rate.ts';
 import { limitReq } from './limit-req/limit-req.ts';
 import { mocking } from './mocking/mocking.ts';
 import { prometheus } from './prometheus/prometheus.ts';
+import { proxyControl } from './proxy-control/proxy-control.ts';
+import { proxyMirror } from './proxy-mirror/proxy-mirror.ts';
 import { proxyRewrite } from './proxy-rewrite/proxy-rewrite.ts';
 import { realIp } from './real-ip/real-ip.ts';
 import { redirect } from './redirect/redirect.ts';
@@ -24,6 +28,8 @@ import { zstd } from './zstd/zstd.ts';
 /** Every Plugin that comes with the gateway, one a line, in order of priority. */
 export const plugins: readonly Plugin[] = [
   realIp,
+  clientControl,
+  proxyControl,
   requestId,
   faultInjection,
   mocking,
@@ -32,6 +38,7 @@ export const plugins: readonly Plugin[] = [
   basicAuth,
   keyAuth,
   consumerRestriction,
+  proxyMirror,
   proxyRewrite,
   apiBreaker,
   limitConn,
@@ -43,5 +50,6 @@ export const plugins: readonly Plugin[] = [
   trafficSplit,
   redirect,
   responseRewrite,
+  limitRate,
   prometheus,
 ];

@@ -8,6 +8,7 @@ import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Clock, Logger } from '../plugin/kit.ts';
 import type { Limits } from '../plugin/limits.ts';
 import type { HealthSource } from '../state/memory/target-health.ts';
+import { NothingSent } from '../plugin/own-request.ts';
 import { Evaluation, type EvaluationLimits } from './evaluation.ts';
 import type { EvaluationRequest, ExplainedLogLine, Explanation } from './explanation.ts';
 import type { TrustedHops } from './forwarded.ts';
@@ -74,7 +75,7 @@ export class Evaluator {
       clock,
       random,
       delay: () => Promise.resolve(),
-      send: () => Promise.reject(new Error('an evaluation sends nothing')),
+      send: () => Promise.reject(new NothingSent('an evaluation sends nothing')),
       limits: {
         fixedWindow: (...asked) => this.#limits.fixedWindow(...asked),
         slidingWindow: (...asked) => this.#limits.slidingWindow(...asked),

@@ -4,7 +4,7 @@
 import { isIP } from 'node:net';
 import type { ClientConnection } from '../http/client-connection.ts';
 import { Head } from '../http/head.ts';
-import type { ProtocolError } from '../http/protocol-error.ts';
+import { type ProtocolError, Refusal } from '../http/protocol-error.ts';
 import type { ServerExchange } from '../http/server-exchange.ts';
 import type { UpstreamConnection, UpstreamExchange, UpstreamFailure } from '../http/upstream-connection.ts';
 import { beginEvent } from '../lib/event-clock.ts';
@@ -19,6 +19,7 @@ import type {
   UpstreamHandle,
 } from '../plugin/exchange.ts';
 import type { Reply } from '../plugin/reply.ts';
+import { BodyCopy } from './body-copy.ts';
 import { now, wallClock } from './clock.ts';
 import type { CompiledRoute } from './compiled-route.ts';
 import type { ExchangeHost } from './exchange-host.ts';
@@ -83,6 +84,9 @@ export class Exchange
   bytesIn = 0;
   bytesOut = 0;
 
+  /** The largest body that Plugins let through, in bytes. */
+  #maxBodyBytes = Number.POSITIVE_INFINITY;
+  #copies: BodyCopy[] | undefined;
   /** Handlers' promises that are out: the object can't be used for another request before they settle. */
   #waiting = 0;
   #over = false;
@@ -109,6 +113,7 @@ export class Exchange
     this.revision = 0;
     this.bare = false;
     this.upstreamMs = -1;
+    this.#maxBodyBytes = Number.POSITIVE_INFINITY;
     this.#started = 0;
     this.#over = false;
   }
@@ -200,6 +205,37 @@ export class Exchange
     return this.chosenUpstream ?? this.route?.upstream;
   }
 
+  limitBody(bytes: number): boolean {
+    if (bytes < this.#maxBodyBytes) this.#maxBodyBytes = bytes;
+    return this.requestHead.contentLength <= bytes && this.#bodyBytes <= bytes;
+  }
+
+  get #bodyBytes(): number {
+    const { connection, requestHead } = this;
+    return requestHead.chunked && connection !== null
+      ? connection.chunkedBytes
+      : this.bytesIn - requestHead.length;
+  }
+
+  #refuseBody(): void {
+    if (this.connection !== null) this.connection.keepAlive = false;
+    this.onRefused(Refusal.BodyTooLarge);
+  }
+
+  copyBody(maximum: number): Promise<Uint8Array | undefined> {
+    const { collected } = this.request;
+    const copy = new BodyCopy(maximum, this.requestHead.chunked && collected === undefined);
+    if (collected !== undefined) {
+      copy.onChunkData(collected, 0, collected.length);
+      copy.complete();
+    } else if (this.forwarding.copyBody(copy)) copy.complete();
+    else {
+      this.#copies ??= [];
+      this.#copies.push(copy);
+    }
+    return copy.whole;
+  }
+
   // The client's side.
 
   onRequest(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
@@ -215,6 +251,14 @@ export class Exchange
 
   onRequestBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
     this.bytesIn += end - start;
+    if (this.#maxBodyBytes !== Number.POSITIVE_INFINITY && this.#bodyBytes > this.#maxBodyBytes)
+      return this.#refuseBody();
+    if (this.#copies !== undefined) {
+      for (const copy of this.#copies) {
+        copy.add(bytes, start, end);
+        if (complete) copy.complete();
+      }
+    }
     try {
       this.forwarding.onBody(bytes, start, end, complete);
     } catch (error) {
@@ -403,6 +447,10 @@ export class Exchange
   end(): void {
     if (this.stage === Stage.Ended) return;
     this.stage = Stage.Ended;
+    if (this.#copies !== undefined) {
+      for (const copy of this.#copies) copy.abandon();
+      this.#copies = undefined;
+    }
     const log = this.second?.log;
     if (log) {
       for (const step of log) {

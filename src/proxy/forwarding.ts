@@ -3,6 +3,7 @@ import { CONGESTED } from '../http/transport.ts';
 import type { UpstreamConnection, UpstreamFailure } from '../http/upstream-connection.ts';
 import { disarm } from '../lib/deadlines.ts';
 import type { Admission } from '../plugin/breakers.ts';
+import type { BodyCopy } from './body-copy.ts';
 import { now } from './clock.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { announcement } from './forwarded.ts';
@@ -115,6 +116,13 @@ export class Forwarding {
       this.#onCollected = undefined;
       this.#exchange.reply({ status: 413, headers: [], body: undefined, reason: 'body_too_large' });
     } else if (complete) this.#finishCollecting();
+  }
+
+  /** Gives what has come of the body to a copy; whether that is all of it. */
+  copyBody(copy: BodyCopy): boolean {
+    for (const piece of this.#pieces) copy.add(piece, 0, piece.length);
+    if (this.#first !== undefined) copy.add(this.#first, this.#firstStart, this.#firstEnd);
+    return this.#bodyComplete;
   }
 
   /** Takes the whole body into memory before going on. */

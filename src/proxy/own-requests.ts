@@ -189,7 +189,7 @@ class OwnConversation implements ConnectionHost, ExchangeHost, Transport {
   }
 
   onChunkData(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#settled || end <= start) return;
+    if (this.#settled || end <= start || this.#request.discardBody === true) return;
     this.#bytes += end - start;
     if (this.#bytes > this.maxCollectedBytes) return this.#fail('the body is too large');
     this.#pieces.push(Buffer.from(bytes.subarray(start, end)));

@@ -80,6 +80,11 @@ class TestRequestView extends HeaderList implements RequestView {
     return this.#body;
   }
 
+  /** The body, for whoever made this view; Plugins read `body`. */
+  get bytes(): Uint8Array {
+    return this.#body;
+  }
+
   queryParameter(name: string): string | undefined {
     for (const piece of this.query.split('&')) {
       const equals = piece.indexOf('=');
@@ -211,6 +216,15 @@ export class TestExchange
   authenticate(match: CredentialMatch): void {
     this.match = match;
     this.consumer = match.consumer;
+  }
+
+  limitBody(bytes: number): boolean {
+    return this.request.bytes.length <= bytes;
+  }
+
+  copyBody(maximum: number): Promise<Uint8Array | undefined> {
+    const { bytes } = this.request;
+    return Promise.resolve(bytes.length > maximum ? undefined : Uint8Array.from(bytes));
   }
 
   setClientAddress(address: string, port?: number): void {

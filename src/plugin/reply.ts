@@ -1,4 +1,4 @@
-import type { BodySource } from './body-source.ts';
+import { type BodySource, isBodySource } from './body-source.ts';
 
 /** An answer that the gateway gives itself, instead of the Upstream's. A value, not an exception. */
 export interface Reply {
@@ -30,6 +30,11 @@ export function reply(
       ? body
       : `${JSON.stringify(body)}\n`;
   return { status, headers: options.headers ?? [], body: bytes, reason: options.reason };
+}
+
+/** Lets go of what a Reply holds that nobody gets. */
+export function dropReply(reply: Reply | undefined): void {
+  if (isBodySource(reply?.body)) reply.body.close();
 }
 
 /** A Reply whose body is made while it is sent. */

@@ -22,6 +22,7 @@ import { realIp } from './real-ip/real-ip.ts';
 import { redirect } from './redirect/redirect.ts';
 import { requestId } from './request-id/request-id.ts';
 import { responseRewrite } from './response-rewrite/response-rewrite.ts';
+import { staticFiles } from './static-files/static-files.ts';
 import { trafficSplit } from './traffic-split/traffic-split.ts';
 import { zstd } from './zstd/zstd.ts';
 
@@ -48,6 +49,7 @@ export const plugins: readonly Plugin[] = [
   gzip,
   zstd,
   trafficSplit,
+  staticFiles,
   redirect,
   responseRewrite,
   limitRate,

@@ -1,9 +1,8 @@
 import { byRank, strongest } from '../model/precedence.ts';
 import type { Value } from '../model/resource.ts';
-import { isBodySource } from '../plugin/body-source.ts';
 import type { Handlers, Plugin } from '../plugin/define-plugin.ts';
 import type { Kit, Place } from '../plugin/kit.ts';
-import type { Reply } from '../plugin/reply.ts';
+import { dropReply, type Reply } from '../plugin/reply.ts';
 import type { Exchange } from './exchange.ts';
 
 /** `_meta`, which every Plugin's config may carry. */
@@ -74,6 +73,6 @@ export function bind(binding: Binding, kit: Kit): Bound {
 export function withErrorResponse(reply: Reply, meta: BindingMeta): Reply {
   const { error_response: body } = meta;
   if (body === undefined || reply.status < 400) return reply;
-  if (isBodySource(reply.body)) reply.body.close();
+  dropReply(reply);
   return { ...reply, body: typeof body === 'string' ? body : `${JSON.stringify(body)}\n` };
 }

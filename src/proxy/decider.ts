@@ -3,7 +3,7 @@
 
 import { normalizePath } from '../lib/normalize-path.ts';
 import type { MaybePromise } from '../plugin/define-plugin.ts';
-import { type Reply, reply } from '../plugin/reply.ts';
+import { dropReply, type Reply, reply } from '../plugin/reply.ts';
 import { UNAUTHENTICATED } from './compile-pipeline.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { type Pipeline, PluginFailure, runSteps, type Step } from './pipeline.ts';
@@ -81,7 +81,7 @@ export class Decider {
 
   /** The first half is over: the caller is known, or nobody. */
   #identified(exchange: Exchange, pipeline: Pipeline, denial: Reply | undefined): void {
-    if (exchange.stage !== Stage.Deciding) return;
+    if (exchange.stage !== Stage.Deciding) return dropReply(denial);
     if (exchange.consumer !== undefined) exchange.second = pipeline.secondFor(exchange.consumer);
     if (denial !== undefined) return exchange.reply(denial);
     if (exchange.route === null) return exchange.reply(NOT_FOUND);
@@ -98,7 +98,7 @@ export class Decider {
     if (outcome instanceof Promise) {
       exchange.forwarding.keepFirst();
       void exchange.wait(outcome, (reply) => {
-        if (exchange.stage !== Stage.Deciding) return;
+        if (exchange.stage !== Stage.Deciding) return dropReply(reply);
         if (reply !== undefined) exchange.reply(reply);
         else this.#forward(exchange);
       });

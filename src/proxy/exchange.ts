@@ -18,7 +18,7 @@ import type {
   Slot,
   UpstreamHandle,
 } from '../plugin/exchange.ts';
-import type { Reply } from '../plugin/reply.ts';
+import { dropReply, type Reply } from '../plugin/reply.ts';
 import { BodyCopy } from './body-copy.ts';
 import { now, wallClock } from './clock.ts';
 import type { CompiledRoute } from './compiled-route.ts';
@@ -399,7 +399,7 @@ export class Exchange
 
   /** Answers instead of the Upstream. */
   reply(reply: Reply): void {
-    if (this.stage === Stage.Ended) return;
+    if (this.stage === Stage.Ended) return dropReply(reply);
     this.stage = Stage.Responding;
     if (this.reason === '' && reply.reason !== undefined) this.reason = reply.reason;
     this.forwarding.dropBody();

@@ -3,7 +3,7 @@ import { STATUS_TEXT } from '../http/status-text.ts';
 import { CONGESTED } from '../http/transport.ts';
 import type { BodyFilter } from '../plugin/body-filter.ts';
 import { type BodySource, collectSource, isBodySource } from '../plugin/body-source.ts';
-import type { Reply } from '../plugin/reply.ts';
+import { dropReply, type Reply } from '../plugin/reply.ts';
 import { nameCodings } from './body-filters.ts';
 import { dateLine, now } from './clock.ts';
 import { type Exchange, Stage } from './exchange.ts';
@@ -50,16 +50,16 @@ export function writeReply(exchange: Exchange, reply: Reply): void {
     body = reply.status >= 400 ? errorPage(reply.status) : EMPTY;
     if (reply.status >= 400) type = HTML;
   } else body = typeof reply.body === 'string' ? Buffer.from(reply.body, 'utf8') : reply.body;
-  for (const [name, value] of reply.headers) {
-    if (name.toLowerCase() === 'content-type') type = value;
-    else response.edits.add(name, value);
-  }
-  response.edits.defaultType = type;
-  response.replyLength = body.length ?? -1;
   try {
+    for (const [name, value] of reply.headers) {
+      if (name.toLowerCase() === 'content-type') type = value;
+      else response.edits.add(name, value);
+    }
+    response.edits.defaultType = type;
+    response.replyLength = body.length ?? -1;
     if (second?.responseHeaders) runResponseHeaders(exchange);
   } catch (error) {
-    if (isBodySource(body)) body.close();
+    dropReply(reply);
     throw error;
   }
   if (isBodySource(body) && response.replacement !== undefined) {

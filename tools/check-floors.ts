@@ -25,6 +25,7 @@ const FLOORS: Readonly<Record<string, Floor>> = {
   plugins: THIRD_FLOOR,
   balancers: THIRD_FLOOR,
   discovery: THIRD_FLOOR,
+  geo: THIRD_FLOOR,
   stores: THIRD_FLOOR,
   state: THIRD_FLOOR,
   http: THIRD_FLOOR,

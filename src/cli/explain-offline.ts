@@ -12,6 +12,7 @@ import { createEvaluator } from '../server/create-evaluator.ts';
 import { openDataDirectory } from '../server/data-directory.ts';
 import { refuseErrors } from '../server/file-errors.ts';
 import { createConfiguration } from '../server/gateway.ts';
+import { openGeoFiles, readGeoFiles, withGeoFolder } from '../server/geo-files.ts';
 import { loadPlugins } from '../server/plugin-set.ts';
 import { FileSource } from '../stores/file/file-source.ts';
 import { SqliteStore } from '../stores/sqlite/sqlite-store.ts';
@@ -32,7 +33,7 @@ export async function explainByFile(
   const replaced = configuration.replace(resources);
   if (replaced.ok) configuration.commit(replaced.change);
   else refuseErrors(file, replaced.errors.map(locate));
-  return evaluate(configuration, plugins, settings, request, options);
+  return evaluate(configuration, plugins, withGeoFolder(settings, folder), request, options);
 }
 
 /** By what a data directory holds. */
@@ -67,7 +68,8 @@ async function evaluate(
   request: EvaluationRequest,
   options: EvaluateOptions,
 ): Promise<Explanation> {
-  const evaluator = createEvaluator(snapshot, plugins, settings);
+  const geo = await openGeoFiles(await readGeoFiles(settings.geo.databases));
+  const evaluator = createEvaluator(snapshot, plugins, settings, undefined, geo);
   try {
     return await evaluator.evaluate(request, options);
   } finally {

@@ -182,6 +182,19 @@ export const settings = Type.Object(
       },
       'How names of Targets are looked up.',
     ),
+    geo: section(
+      {
+        databases: Type.Array(
+          Type.String({ description: 'The path of a file in the format of MaxMind DB.', minLength: 1 }),
+          {
+            description:
+              'Files that know where addresses are, relative to the configuration file; of what two know, the first is believed. Changed files are loaded anew.',
+            default: [],
+          },
+        ),
+      },
+      'Where clients are: the variables `geoip2_*`.',
+    ),
     shutdown: section(
       { grace: seconds('Seconds that running requests get to end when the process is stopped.', 30) },
       'How the process stops.',

@@ -6,6 +6,7 @@ import { clientControl } from './client-control/client-control.ts';
 import { consumerRestriction } from './consumer-restriction/consumer-restriction.ts';
 import { cors } from './cors/cors.ts';
 import { faultInjection } from './fault-injection/fault-injection.ts';
+import { geoRestriction } from './geo-restriction/geo-restriction.ts';
 import { gzip } from './gzip/gzip.ts';
 import { ipRestriction } from './ip-restriction/ip-restriction.ts';
 import { keyAuth } from './key-auth/key-auth.ts';
@@ -36,6 +37,7 @@ export const plugins: readonly Plugin[] = [
   mocking,
   cors,
   ipRestriction,
+  geoRestriction,
   basicAuth,
   keyAuth,
   consumerRestriction,

@@ -8,6 +8,7 @@ import type { ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
 import { listen } from '../http/socket-transport.ts';
 import type { TransportOwner } from '../http/transport.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';
+import type { GeoSource } from '../model/geo-place.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
@@ -52,6 +53,8 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   readonly maxCollectedBytes: number;
   readonly runtime: Runtime;
   draining = false;
+  /** Where clients are; undefined where nobody knows. */
+  geo: GeoSource | undefined;
   readonly #options: DataPlaneOptions;
   readonly #decider: Decider;
   readonly #connections = new Set<ClientConnection>();

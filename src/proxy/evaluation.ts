@@ -6,6 +6,7 @@ import { COMPLETE, MORE } from '../http/field-parser.ts';
 import { output } from '../http/output.ts';
 import { Refusal } from '../http/protocol-error.ts';
 import { parseRequest, type RequestLimits } from '../http/request-parser.ts';
+import type { GeoSource } from '../model/geo-place.ts';
 import { Decider } from './decider.ts';
 import { Exchange } from './exchange.ts';
 import type { ExchangeHost } from './exchange-host.ts';
@@ -42,6 +43,7 @@ export interface EvaluationInputs {
   readonly seed: number;
   readonly limits: EvaluationLimits;
   readonly trusted: TrustedHops | undefined;
+  readonly geo: GeoSource | undefined;
   /** Of the listeners: the one that the URL names, else the first. */
   readonly ports: readonly number[];
 }
@@ -76,6 +78,7 @@ class EvaluatedExchange extends Exchange {
 
 export class Evaluation extends Decider implements ExchangeHost {
   readonly maxCollectedBytes: number;
+  readonly geo: GeoSource | undefined;
   readonly #inputs: EvaluationInputs;
   readonly #request: EvaluationRequest;
   readonly #scheme: 'http' | 'https';
@@ -105,6 +108,7 @@ export class Evaluation extends Decider implements ExchangeHost {
     const named = port ?? (scheme === 'https' ? 443 : 80);
     this.#port = inputs.ports.includes(named) ? named : (inputs.ports[0] ?? named);
     this.maxCollectedBytes = inputs.limits.maxCollectedBytes;
+    this.geo = inputs.geo;
     this.#exchange = new EvaluatedExchange(this, inputs);
     this.#exchange.begin(null);
   }

@@ -2,13 +2,14 @@
 // clock, chance, counters and time are inputs, and no way out.
 
 import { seededRandom } from '../lib/seeded-random.ts';
+import type { GeoSource } from '../model/geo-place.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Breakers } from '../plugin/breakers.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Clock, Logger } from '../plugin/kit.ts';
 import type { Limits } from '../plugin/limits.ts';
-import type { HealthSource } from '../state/memory/target-health.ts';
 import { NothingSent } from '../plugin/own-request.ts';
+import type { HealthSource } from '../state/memory/target-health.ts';
 import { Evaluation, type EvaluationLimits } from './evaluation.ts';
 import type { EvaluationRequest, ExplainedLogLine, Explanation } from './explanation.ts';
 import type { TrustedHops } from './forwarded.ts';
@@ -29,6 +30,8 @@ export interface EvaluatorOptions {
   readonly withDefaults: RuntimeSurroundings['withDefaults'];
   readonly limits: EvaluationLimits;
   readonly trusted: TrustedHops | undefined;
+  /** Where clients are; undefined where nobody knows. */
+  readonly geo?: GeoSource;
   /** Of the listeners: the one that a URL names, else the first. */
   readonly ports: readonly number[];
   readonly clock: Clock;
@@ -126,7 +129,7 @@ export class Evaluator {
     request: EvaluationRequest,
     { now = this.#options.clock.now(), seed = 0 }: EvaluateOptions,
   ): Promise<Explanation> {
-    const { clock, limits, trusted, ports, counters } = this.#options;
+    const { clock, limits, trusted, geo, ports, counters } = this.#options;
     const monotonic = clock.monotonic() + now - clock.now();
     this.#clock = { now: () => now, monotonic: () => monotonic };
     this.#random = seededRandom(seed);
@@ -134,7 +137,7 @@ export class Evaluator {
     this.#limits = this.#options.createLimits(this.#clock);
     this.#breakers = this.#options.createBreakers(this.#clock);
     this.#log.length = 0;
-    const evaluation = new Evaluation(this.runtime, request, { now, seed, limits, trusted, ports });
+    const evaluation = new Evaluation(this.runtime, request, { now, seed, limits, trusted, geo, ports });
     await evaluation.run();
     const { revision, ...rest } = evaluation.explain();
     return { revision, counters, ...rest, log: [...this.#log] };

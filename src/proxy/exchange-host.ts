@@ -1,3 +1,4 @@
+import type { GeoSource } from '../model/geo-place.ts';
 import type { Exchange } from './exchange.ts';
 
 /** What an Exchange needs from the data plane of its thread. */
@@ -12,6 +13,8 @@ export interface ExchangeHost {
   onFailure(exchange: Exchange, error: unknown): void;
   record(exchange: Exchange): void;
   release(exchange: Exchange): void;
+  /** Where clients are; undefined where nobody knows. */
+  readonly geo: GeoSource | undefined;
   /** Largest body that may be held whole in memory, in bytes. */
   readonly maxCollectedBytes: number;
 }

@@ -45,6 +45,7 @@ export function sendOwnRequest(request: OwnRequest): Promise<OwnResponse> {
 class OwnConversation implements ConnectionHost, ExchangeHost, Transport {
   readonly limits = LIMITS;
   readonly draining = false;
+  readonly geo = undefined;
   readonly maxCollectedBytes: number;
   readonly remoteAddress = '127.0.0.1';
   readonly remotePort = 0;

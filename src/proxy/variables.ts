@@ -53,6 +53,8 @@ export function readVariable(exchange: Exchange, name: string): string | undefin
   if (name.startsWith('cookie_')) return exchange.request.cookie(name.slice(7));
   if (name.startsWith('sent_http_'))
     return exchange.response.header(name.slice(10).replaceAll('_', '-').toLowerCase());
+  if (name.startsWith('geoip2_'))
+    return exchange.host.geo?.lookup(exchange.request.clientAddress)?.[name.slice(7)];
   if (name.startsWith('uri_param_')) return exchange.uriParameter(name.slice(10));
   return undefined;
 }

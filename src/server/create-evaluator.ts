@@ -1,6 +1,7 @@
 import { BalancerState } from '../balancers/balancer-state.ts';
 import { IpSet } from '../lib/ip-range.ts';
 import { withDefaults } from '../lib/json-schema.ts';
+import type { GeoSource } from '../model/geo-place.ts';
 import { parseAddress } from '../model/listen-address.ts';
 import type { Value } from '../model/resource.ts';
 import type { Settings } from '../model/settings.ts';
@@ -26,6 +27,7 @@ export function createEvaluator(
   plugins: readonly Plugin[],
   settings: EvaluatorSettings,
   state?: SharedState,
+  geo?: GeoSource,
 ): Evaluator {
   const { client, trusted_addresses: trusted } = settings;
   const counters =
@@ -45,6 +47,7 @@ export function createEvaluator(
     },
     ports: settings.listeners.map(({ address }) => parseAddress(address).port).filter((port) => port > 0),
     trusted: trusted.length > 0 ? new IpSet(trusted) : undefined,
+    geo,
     clock: { now: Date.now, monotonic },
     createLimits: (clock) => counters.peek(() => clock.monotonic()),
     createBreakers: (clock) => counters.peekBreakers(() => clock.monotonic()),

@@ -7,6 +7,7 @@ import type { ConfigFile } from '../stores/file/parse.ts';
 import { adminKeys } from './admin-keys.ts';
 import { refuseErrors } from './file-errors.ts';
 import { createConfiguration } from './gateway.ts';
+import { readGeoFile } from './geo-files.ts';
 import { BUILT_IN, type PluginSet, withPluginFile } from './plugin-set.ts';
 
 /** A declarative file with all that it names, checked. */
@@ -33,6 +34,13 @@ export async function checkFile(
       set = await withPluginFile(set, path.resolve(folder, name));
     } catch (error) {
       errors.push(errorAt(['plugins', index], error instanceof Error ? error.message : String(error)));
+    }
+  }
+  for (const [index, name] of settings.geo.databases.entries()) {
+    try {
+      await readGeoFile(path.resolve(folder, name));
+    } catch (error) {
+      errors.push(errorAt(['geo', 'databases', index], (error as Error).message));
     }
   }
   if (settings.admin.enabled && adminKeys(settings).length === 0) {

@@ -18,6 +18,7 @@ import { Telemetry } from '../telemetry/telemetry.ts';
 import { DEFAULT_REDACTED_PARAMETERS } from '../telemetry/uri-redaction.ts';
 import { checkedValue } from './checked-value.ts';
 import { expressionProblem } from './expression-problem.ts';
+import { openGeoFiles, readGeoFiles, watchGeoFiles } from './geo-files.ts';
 import type { HealthMonitor } from './health-monitor.ts';
 import type { PluginFile } from './plugin-files.ts';
 import type { StatusServer } from './status-server.ts';
@@ -57,10 +58,13 @@ export class Gateway {
   #statusServer: StatusServer | undefined;
   #toldReadiness = '';
   #readinessTimer: NodeJS.Timeout | undefined;
+  #unwatchGeo = (): void => {};
 
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { settings, configuration, log } = options;
     const count = settings.workers || availableParallelism();
+    const geoFiles = settings.geo.databases;
+    const geo = await readGeoFiles(geoFiles);
     const telemetry = await startTelemetry(options);
     const buffers = allocateSharedState({ workers: count });
     const { client } = settings;
@@ -100,6 +104,7 @@ export class Gateway {
         maxCollectedBytes: settings.max_collected_bytes,
         dnsServers: settings.resolver.servers,
         watchdogMs: settings.watchdog.timeout * 1000,
+        geo,
       },
     });
     try {
@@ -115,6 +120,11 @@ export class Gateway {
       await gateway.stop();
       throw error;
     }
+    const started = gateway;
+    started.#unwatchGeo = watchGeoFiles(geoFiles, geo, log, (changed) => {
+      workers.reloadGeo(changed);
+      started.#dropEvaluator();
+    });
     return gateway;
   }
 
@@ -215,6 +225,7 @@ export class Gateway {
         this.#plugins,
         { ...this.#settings, listeners },
         this.#state,
+        await openGeoFiles(this.workers.geo),
       );
     }
     return this.#evaluator.evaluate(request, { now, seed });
@@ -243,6 +254,7 @@ export class Gateway {
   async stop(): Promise<void> {
     clearInterval(this.#readinessTimer);
     this.#monitor?.close();
+    this.#unwatchGeo();
     await this.workers.stop(this.#settings.shutdown.grace * 1000);
     this.#statusServer?.close();
     const dropped = (await this.telemetry?.stop()) ?? 0;

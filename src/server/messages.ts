@@ -4,6 +4,7 @@ import type { Change } from '../model/change.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Resource, Revision } from '../model/resource.ts';
 import type { SharedStateBuffers } from '../state/memory/shared-state.ts';
+import type { GeoBytes } from './geo-files.ts';
 import type { PluginFile } from './plugin-files.ts';
 
 /** What a worker is started with. */
@@ -25,6 +26,8 @@ export interface WorkerStart {
   readonly pulse: SharedArrayBuffer | undefined;
   /** Milliseconds for which its event loop may stand still; 0 for no limit. */
   readonly watchdogMs: number;
+  /** The databases that know where addresses are. */
+  readonly geo: GeoBytes;
   readonly revision: Revision;
   readonly resources: readonly Resource[];
 }
@@ -47,6 +50,7 @@ export interface ClientSettings {
 
 export type ToWorker =
   | { readonly type: 'change'; readonly change: Change }
+  | { readonly type: 'geo'; readonly geo: GeoBytes }
   | { readonly type: 'reload-plugin'; readonly file: PluginFile }
   | { readonly type: 'drain'; readonly graceMs: number };
 

@@ -10,6 +10,7 @@ import { adminKeys } from './admin-keys.ts';
 import { announce } from './announce.ts';
 import { checkFile } from './file-configuration.ts';
 import { Gateway } from './gateway.ts';
+import { withGeoFolder } from './geo-files.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 import { withoutEffect } from './without-effect.ts';
@@ -22,7 +23,7 @@ export async function serveFile(
   log: Logger,
 ): Promise<void> {
   const source = await FileSource.load(file);
-  const settings = adjust(source.content.settings);
+  const settings = withGeoFolder(adjust(source.content.settings), path.dirname(path.resolve(file)));
   const { configuration, plugins, pluginFiles } = await checkFile(file, source.content, settings);
   const gateway = await Gateway.start({ settings, version, log, configuration, plugins, pluginFiles });
   const lines: [string, string][] = [['config', file]];

@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Settings } from '../model/settings.ts';
 import { FileSource } from '../stores/file/file-source.ts';
 import { refuseErrors } from './file-errors.ts';
+import { withGeoFolder } from './geo-files.ts';
 
 /**
  * Reads how the process runs from a file, where the resources are kept in a store. Throws FileErrors
@@ -21,5 +22,6 @@ export async function loadSettings(file: string): Promise<Settings> {
   }
   const folder = path.dirname(path.resolve(file));
   const { settings } = content;
-  return { ...settings, plugins: settings.plugins.map((name) => path.resolve(folder, name)) };
+  const geo = withGeoFolder(settings, folder);
+  return { ...geo, plugins: settings.plugins.map((name) => path.resolve(folder, name)) };
 }

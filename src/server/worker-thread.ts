@@ -27,6 +27,7 @@ import { RedisLimits } from '../state/redis/limits.ts';
 import { openRedis } from '../state/redis/open-redis.ts';
 import { RedisLinks } from '../state/redis/redis-links.ts';
 import { balancersOn } from './balancing.ts';
+import { openGeoFiles } from './geo-files.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { loadPluginFile, type PluginFile } from './plugin-files.ts';
 import { beat } from './watchdog.ts';
@@ -121,6 +122,8 @@ async function run(): Promise<void> {
       })
     : undefined;
 
+  dataPlane.geo = await openGeoFiles(start.geo);
+
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
       case 'change':
@@ -135,6 +138,11 @@ async function run(): Promise<void> {
         return;
       case 'reload-plugin':
         void reloadPlugin(runtime, message.file);
+        return;
+      case 'geo':
+        void openGeoFiles(message.geo).then((geo) => {
+          dataPlane.geo = geo;
+        });
         return;
       case 'drain':
         void Promise.all([dataPlane.drain(message.graceMs), streamPlane?.drain(message.graceMs)]).then(() => {

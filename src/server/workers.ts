@@ -8,6 +8,7 @@ import type { Snapshot } from '../model/snapshot.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { SharedState, SharedStateBuffers } from '../state/memory/shared-state.ts';
 import type { Readiness } from '../telemetry/status-answer.ts';
+import type { GeoBytes } from './geo-files.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import type { PluginFile } from './plugin-files.ts';
 import { watchPulse } from './watchdog.ts';
@@ -65,12 +66,14 @@ export class Workers {
   #ports: readonly number[] = [];
   #listeners: readonly Listener[] = [];
   #pluginFiles: readonly PluginFile[];
+  #geo: GeoBytes;
   #stopping = false;
   restarts = 0;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
     this.#pluginFiles = options.pluginFiles;
+    this.#geo = options.start.geo;
   }
 
   /** The ports listened on, in the order of the listeners. */
@@ -100,6 +103,11 @@ export class Workers {
     );
     if (late === undefined) return { ready: true };
     return { ready: false, error: `worker id: ${late.number} has not received configuration` };
+  }
+
+  /** The databases of places that they have. */
+  get geo(): GeoBytes {
+    return this.#geo;
   }
 
   get revisions(): readonly { readonly worker: number; readonly revision: number }[] {
@@ -144,6 +152,14 @@ export class Workers {
     }
   }
 
+  /** Brings changed databases of places to all workers, also those to come. */
+  reloadGeo(geo: GeoBytes): void {
+    this.#geo = geo;
+    for (const { thread } of this.#running.values()) {
+      thread.postMessage({ type: 'geo', geo } satisfies ToWorker);
+    }
+  }
+
   /** Lets them finish what they serve, at most `graceMs`, and ends them. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
@@ -176,6 +192,7 @@ export class Workers {
       pulse: start.watchdogMs > 0 ? new SharedArrayBuffer(4) : undefined,
       reusePort: count > 1,
       pluginFiles: this.#pluginFiles,
+      geo: this.#geo,
       revision: snapshot.revision,
       resources: snapshot.all(),
     };

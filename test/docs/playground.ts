@@ -8,6 +8,7 @@ import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createEcho } from '../../examples/echo/echo.ts';
+import { writeMmdb } from '../../src/geo/mmdb-writer.fixture.ts';
 import { freePort } from '../support/free-port.ts';
 import { RedisServer } from '../support/redis-server.ts';
 
@@ -17,6 +18,11 @@ const ECHOES = [8080, 8081, 8082];
 const FREE = [9080, 9081, 9082, 9100, 9101, 9102, 9180, 9091, 8089];
 const REDIS = 6379;
 const PATIENCE_MS = 30_000;
+/** What the database of places in the folder knows. */
+const PLACES = {
+  '192.0.2.0/24': { country: { iso_code: 'DE' }, city: { names: { en: 'Berlin' } } },
+  '198.51.100.0/24': { country: { iso_code: 'JP' }, city: { names: { en: 'Tokyo' } } },
+};
 
 export interface Finished {
   readonly status: number | null;
@@ -36,6 +42,7 @@ export class Playground {
 
   static async open(): Promise<Playground> {
     const playground = new Playground();
+    writeFileSync(path.join(playground.folder, 'GeoLite2-City.mmdb'), writeMmdb(PLACES));
     for (const port of ECHOES) {
       const echo = createEcho(String(port));
       playground.#echoes.push(echo);

@@ -5,7 +5,7 @@ import type { AccessExchange } from '../../plugin/exchange.ts';
 import { type Reply, reply, streamedReply } from '../../plugin/reply.ts';
 import { namesOf } from './file-path.ts';
 import { FileSource } from './file-source.ts';
-import { mediaTypeOf } from './media-types.ts';
+import { mediaTypeOf } from './media-type.ts';
 import { type OpenFile, openFile } from './open-file.ts';
 import { preconditionStatus, requestedRange, type Version } from './preconditions.ts';
 

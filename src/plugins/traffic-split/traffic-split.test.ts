@@ -89,6 +89,45 @@ describe('rules', () => {
   });
 });
 
+describe('stickiness', () => {
+  const rules = (weight: number, sticky_by = 'cookie_user') => [
+    { sticky_by, weighted_upstreams: [{ upstream_id: 'canary', weight }, { weight: 100 - weight }] },
+  ];
+  const users = Array.from({ length: 200 }, (_, index) => `u${index}`);
+  const canaries = async (weight: number) => {
+    const bound = bind(trafficSplit, { rules: rules(weight) });
+    const inside: string[] = [];
+    for (const user of users) {
+      const ways = new Set<string | undefined>();
+      for (let i = 0; i < 3; i++)
+        ways.add((await bound.request({ headers: { cookie: `user=${user}` } })).upstream?.key);
+      assert.equal(ways.size, 1);
+      if (ways.has('canary')) inside.push(user);
+    }
+    return inside;
+  };
+
+  test('sends the same user the same way, and those who have come stay as the share grows', async () => {
+    const [few, more] = [await canaries(20), await canaries(50)];
+    assert.ok(few.length > 20 && few.length < 60, String(few.length));
+    assert.ok(more.length > 70 && more.length < 130, String(more.length));
+    assert.deepEqual(
+      few.filter((user) => !more.includes(user)),
+      [],
+    );
+  });
+
+  test('holds for a combination of variables', async () => {
+    const config = rules(50, '$cookie_user-$http_x_device');
+    const headers = { cookie: 'user=a', 'x-device': 'b' };
+    assert.equal(Object.keys(await spread(config, 20, { headers })).length, 1);
+  });
+
+  test('leaves requests without a value to the shares', async () => {
+    assert.deepEqual(await spread(rules(25), 100), { canary: 25, own: 75 });
+  });
+});
+
 test('an Upstream that does not exist refuses the configuration', () => {
   const config = { rules: [{ weighted_upstreams: [{ upstream_id: 'gone' }] }] };
   assert.throws(() => bind(trafficSplit, config, { upstreams: [] }), { name: 'ConfigError' });

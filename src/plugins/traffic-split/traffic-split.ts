@@ -1,12 +1,14 @@
 import { expressionError } from '../../lib/expression-check.ts';
 import { type Static, Type } from '../../lib/schema.ts';
+import { shareByKey } from '../../lib/share-by-key.ts';
 import { referenceTo } from '../../model/identifier.ts';
 import { checkUpstream, type Upstream, upstream } from '../../model/upstream.ts';
 import { definePlugin } from '../../plugin/define-plugin.ts';
 import type { UpstreamHandle } from '../../plugin/exchange.ts';
 import type { Kit } from '../../plugin/kit.ts';
+import { compileCombination } from '../../plugin/limit-key.ts';
 import type { VariableSource } from '../../plugin/variable.ts';
-import { weightedChoice } from './weighted-choice.ts';
+import { type Weighted, weightedChoice } from './weighted-choice.ts';
 
 const weightedUpstream = Type.Object({
   upstream_id: Type.Optional<string | number>({
@@ -50,6 +52,13 @@ const config = Type.Object(
               maxItems: 20,
               description: 'Where the requests of this rule go, by share.',
             }),
+            sticky_by: Type.Optional(
+              Type.String({
+                minLength: 1,
+                description:
+                  'A variable, or a text with variables, whose value always goes the same way, for example `cookie_user`; requests without a value go by share. Not in APISIX.',
+              }),
+            ),
           },
           { additionalProperties: false },
         ),
@@ -66,19 +75,38 @@ type Predicate = (source: VariableSource) => boolean;
 /** A rule, compiled. `choose` gives undefined for the Route's own Upstream. */
 interface CompiledRule {
   readonly predicates: readonly Predicate[] | undefined;
-  readonly choose: (() => UpstreamHandle | undefined) | undefined;
+  readonly choose: ((source: VariableSource) => UpstreamHandle | undefined) | undefined;
 }
 
 function compileRule(rule: Rule, kit: Kit): CompiledRule {
   const predicates = rule.match?.map(({ vars }): Predicate => (vars ? kit.expression(vars) : () => true));
   return {
     predicates: predicates === undefined || predicates.length === 0 ? undefined : predicates,
-    choose: weightedChoice(
+    choose: chooser(
       rule.weighted_upstreams.map(({ upstream_id: id, upstream, weight }) => {
         const reference = id === undefined ? upstream : String(id);
         return { value: reference === undefined ? undefined : kit.upstream(reference), weight };
       }),
+      rule.sticky_by,
+      kit,
     ),
+  };
+}
+
+/** By turns, or by what `sticky_by` says; the place makes the choice of one Route say nothing about another's. */
+function chooser(
+  candidates: readonly Weighted<UpstreamHandle | undefined>[],
+  stickyBy: string | undefined,
+  { place }: Kit,
+): CompiledRule['choose'] {
+  const byTurns = weightedChoice(candidates);
+  if (stickyBy === undefined || byTurns === undefined) return byTurns;
+  const keyOf = compileCombination(stickyBy.includes('$') ? stickyBy : `\${${stickyBy}}`);
+  const weights = candidates.map(({ weight }) => weight);
+  return (source) => {
+    const key = keyOf(source);
+    if (key === undefined || key === '') return byTurns();
+    return candidates[shareByKey(`${place.kind}/${place.id}|${key}`, weights)].value;
   };
 }
 
@@ -111,7 +139,7 @@ export const trafficSplit = definePlugin({
       access(exchange) {
         for (const { predicates, choose } of rules) {
           if (predicates !== undefined && !applies(predicates, exchange)) continue;
-          const upstream = choose?.();
+          const upstream = choose?.(exchange);
           if (upstream !== undefined) exchange.useUpstream(upstream);
           return;
         }

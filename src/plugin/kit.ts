@@ -5,6 +5,7 @@ import type { CredentialIndex } from './consumer.ts';
 import type { UpstreamHandle } from './exchange.ts';
 import type { Limits, SharedLimits, SharedLimitsOptions } from './limits.ts';
 import type { OwnRequest, OwnResponse } from './own-request.ts';
+import type { SharedNumbers } from './shared-numbers.ts';
 import type { Template, Variable } from './variable.ts';
 
 /** Time. `now` is the wall clock, `monotonic` never goes back; both in milliseconds. */
@@ -37,6 +38,7 @@ export interface Kit {
   /** Limits in a Redis, for what several machines count together; to be released in `dispose`. */
   sharedLimits(options: SharedLimitsOptions): SharedLimits;
   readonly breakers: Breakers;
+  readonly shared: SharedNumbers;
   /** The credentials of this Plugin. */
   readonly credentials: CredentialIndex;
   readonly log: Logger;

@@ -36,6 +36,11 @@ export function compileCombination(text: string): (source: VariableSource) => st
   };
 }
 
+/** A key of what is to be kept together: the name of a variable, or a text with `$name` in it. */
+export function compileStickyKey(text: string): (source: VariableSource) => string | undefined {
+  return compileCombination(text.includes('$') ? text : `\${${text}}`);
+}
+
 function clientAddress(source: VariableSource): string {
   return source.variable('remote_addr') ?? '';
 }

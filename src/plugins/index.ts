@@ -23,6 +23,7 @@ import { realIp } from './real-ip/real-ip.ts';
 import { redirect } from './redirect/redirect.ts';
 import { requestId } from './request-id/request-id.ts';
 import { responseRewrite } from './response-rewrite/response-rewrite.ts';
+import { sloCanary } from './slo-canary/slo-canary.ts';
 import { staticFiles } from './static-files/static-files.ts';
 import { trafficSplit } from './traffic-split/traffic-split.ts';
 import { zstd } from './zstd/zstd.ts';
@@ -50,6 +51,7 @@ export const plugins: readonly Plugin[] = [
   brotli,
   gzip,
   zstd,
+  sloCanary,
   trafficSplit,
   staticFiles,
   redirect,

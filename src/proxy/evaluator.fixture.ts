@@ -6,7 +6,7 @@ import type { Kind, Value } from '../model/resource.ts';
 import { Snapshot } from '../model/snapshot.ts';
 import { definePlugin, type Plugin } from '../plugin/define-plugin.ts';
 import { reply } from '../plugin/reply.ts';
-import { NaiveBreakers, NaiveLimits } from '../plugin/testing.ts';
+import { NaiveBreakers, NaiveLimits, PlainNumbers } from '../plugin/testing.ts';
 import { Evaluator } from './evaluator.ts';
 
 const any = Type.Unsafe<Value>({ type: 'object' });
@@ -125,6 +125,7 @@ export function evaluator(
     ports: [9080, 81],
     clock: { now: () => 1_700_000_000_000, monotonic: () => 5_000 },
     createLimits: () => new NaiveLimits({ now: () => 0, monotonic: () => 0 }),
+    shared: new PlainNumbers(),
     counters: 'empty',
     createBreakers: () => new NaiveBreakers({ now: () => 0, monotonic: () => 0 }),
     health: undefined,

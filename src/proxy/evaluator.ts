@@ -9,6 +9,7 @@ import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Clock, Logger } from '../plugin/kit.ts';
 import type { Limits } from '../plugin/limits.ts';
 import { NothingSent } from '../plugin/own-request.ts';
+import type { SharedNumbers } from '../plugin/shared-numbers.ts';
 import type { HealthSource } from '../state/memory/target-health.ts';
 import { Evaluation, type EvaluationLimits } from './evaluation.ts';
 import type { EvaluationRequest, ExplainedLogLine, Explanation } from './explanation.ts';
@@ -37,6 +38,8 @@ export interface EvaluatorOptions {
   readonly clock: Clock;
   /** Limits for one evaluation: they start from what `counters` says and count for it alone. */
   createLimits(clock: Clock): Limits;
+  /** Numbers to look at: changes are forgotten. */
+  readonly shared: SharedNumbers;
   readonly counters: Explanation['counters'];
   /** Breakers that are looked at and not moved, at the evaluation's time. */
   createBreakers(clock: Clock): Breakers;
@@ -91,6 +94,7 @@ export class Evaluator {
         report: () => undefined,
       },
       health: options.health,
+      shared: options.shared,
       log: this.#logger(),
       // Nothing is ever sent: pools stay empty, names stay names.
       pools: new Pools(() => {

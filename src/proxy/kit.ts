@@ -7,6 +7,7 @@ import type { UpstreamHandle } from '../plugin/exchange.ts';
 import type { Clock, Kit, Logger, Place } from '../plugin/kit.ts';
 import type { Limits, SharedLimits, SharedLimitsOptions } from '../plugin/limits.ts';
 import type { OwnRequest, OwnResponse } from '../plugin/own-request.ts';
+import type { SharedNumbers } from '../plugin/shared-numbers.ts';
 import {
   compileTemplate,
   compileVariable,
@@ -21,6 +22,7 @@ export interface KitSurroundings {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly breakers: Breakers;
+  readonly shared: SharedNumbers;
   readonly log: Logger;
   /** Absent where nothing may go out: then this machine's own Limits stand in. */
   sharedLimits?(options: SharedLimitsOptions): SharedLimits;
@@ -39,6 +41,7 @@ export class BindingKit implements Kit {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly breakers: Breakers;
+  readonly shared: SharedNumbers;
   readonly credentials: CredentialIndex;
   readonly log: Logger;
   readonly #plugin: string;
@@ -57,6 +60,7 @@ export class BindingKit implements Kit {
     this.clock = surroundings.clock;
     this.limits = surroundings.limits;
     this.breakers = surroundings.breakers;
+    this.shared = surroundings.shared;
     this.credentials = surroundings.credentials(this.#plugin);
     this.log = surroundings.log;
   }

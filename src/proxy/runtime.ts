@@ -11,6 +11,7 @@ import type { Breakers } from '../plugin/breakers.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Kit, Logger } from '../plugin/kit.ts';
 import type { Limits } from '../plugin/limits.ts';
+import type { SharedNumbers } from '../plugin/shared-numbers.ts';
 import { type Binding, type BindingMeta, mergeBindings, NO_BINDINGS } from './binding.ts';
 import { compilePipeline } from './compile-pipeline.ts';
 import { Consumers } from './consumers.ts';
@@ -30,6 +31,7 @@ export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createB
   readonly limits: Limits;
   readonly sharedLimits?: KitSurroundings['sharedLimits'];
   readonly breakers: Breakers;
+  readonly shared: SharedNumbers;
   readonly log: Logger;
   readonly clock: KitSurroundings['clock'];
   random(): number;
@@ -70,12 +72,13 @@ export class Runtime implements RouteCompiler {
     this.#surroundings = surroundings;
     this.#plugins = new Map(surroundings.plugins.map((plugin) => [plugin.name, plugin]));
     this.consumers = new Consumers(this.#plugins, (plugins, place) => this.#makeBindings(plugins, place));
-    const { clock, limits, breakers, log, sharedLimits } = surroundings;
+    const { clock, limits, breakers, shared, log, sharedLimits } = surroundings;
     this.#kit = {
       clock,
       limits,
       ...(sharedLimits !== undefined && { sharedLimits }),
       breakers,
+      shared,
       log,
       random: () => surroundings.random(),
       delay: (milliseconds) => surroundings.delay(milliseconds),

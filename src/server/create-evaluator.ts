@@ -52,6 +52,7 @@ export function createEvaluator(
     createLimits: (clock) => counters.peek(() => clock.monotonic()),
     createBreakers: (clock) => counters.peekBreakers(() => clock.monotonic()),
     health: counters.peekHealth(),
+    shared: counters.shared.peek(),
     counters: state === undefined ? 'empty' : 'live',
     createBalancers: ({ random, now, turn }) =>
       balancersOn(new BalancerState({ random, now, ticket: () => ({ next: turn }) })),

@@ -63,6 +63,7 @@ async function run(): Promise<void> {
     },
     breakers: state.breakers,
     health: state.health,
+    shared: state.shared,
     log,
     clock: { now: Date.now, monotonic },
     random: Math.random,

@@ -328,6 +328,7 @@ async function withGateway(
     plugins,
     limits: state.limits,
     breakers: state.breakers,
+    shared: state.shared,
     log,
     clock: { now: Date.now, monotonic },
     random: Math.random,

@@ -11,7 +11,7 @@ import type { Breakers } from '../../src/plugin/breakers.ts';
 import { definePlugin, type Handlers, type Plugin } from '../../src/plugin/define-plugin.ts';
 import type { Kit, Logger } from '../../src/plugin/kit.ts';
 import type { Limits } from '../../src/plugin/limits.ts';
-import { NaiveBreakers } from '../../src/plugin/testing.ts';
+import { NaiveBreakers, PlainNumbers } from '../../src/plugin/testing.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
 import { sendOwnRequest } from '../../src/proxy/own-requests.ts';
 import { Pools } from '../../src/proxy/pools.ts';
@@ -118,6 +118,7 @@ export class Gateway {
       limits: {} as Limits,
       breakers: options.breakers ?? new NaiveBreakers({ now: Date.now, monotonic: () => performance.now() }),
       health: options.health,
+      shared: new PlainNumbers(),
       log,
       clock: { now: Date.now, monotonic: () => performance.now() },
       random: Math.random,

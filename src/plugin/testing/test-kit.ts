@@ -9,12 +9,14 @@ import type { UpstreamHandle } from '../exchange.ts';
 import type { Clock, Kit, Logger, Place } from '../kit.ts';
 import type { Limits, SharedLimits, SharedLimitsOptions } from '../limits.ts';
 import type { OwnRequest, OwnResponse } from '../own-request.ts';
+import type { SharedNumbers } from '../shared-numbers.ts';
 import { compileTemplate, compileVariable } from '../variable.ts';
 import { currentRun, runAllowing } from './forbidden-globals.ts';
 import type { LogLine } from './log-line.ts';
 import { ManualClock } from './manual-clock.ts';
 import { NaiveBreakers } from './naive-breakers.ts';
 import { NaiveLimits } from './naive-limits.ts';
+import { PlainNumbers } from './plain-numbers.ts';
 
 /** A Consumer by username, or with as much as the test cares about. */
 export type ConsumerInput = string | (Partial<Consumer> & Pick<Consumer, 'username'>);
@@ -34,6 +36,7 @@ export interface KitOptions {
   /** What `kit.sharedLimits` gives; `limits` in their place when absent. */
   readonly sharedLimits?: (options: SharedLimitsOptions) => SharedLimits;
   readonly breakers?: Breakers;
+  readonly shared?: SharedNumbers;
   readonly credentials?: readonly TestCredential[];
   /** Consumers without a credential, for `anonymous_consumer`. */
   readonly consumers?: readonly ConsumerInput[];
@@ -59,6 +62,7 @@ export class TestKit implements Kit {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly breakers: Breakers;
+  readonly shared: SharedNumbers;
   readonly credentials: CredentialIndex;
   readonly log: Logger;
   readonly lines: LogLine[] = [];
@@ -84,6 +88,7 @@ export class TestKit implements Kit {
     this.limits = options.limits ?? new NaiveLimits(this.clock);
     this.#sharedLimits = options.sharedLimits;
     this.breakers = options.breakers ?? new NaiveBreakers(this.clock);
+    this.shared = options.shared ?? new PlainNumbers();
     this.credentials = credentialIndex(plugin, options);
     const write =
       (level: LogLine['level']) =>

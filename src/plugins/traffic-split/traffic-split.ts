@@ -6,7 +6,7 @@ import { checkUpstream, type Upstream, upstream } from '../../model/upstream.ts'
 import { definePlugin } from '../../plugin/define-plugin.ts';
 import type { UpstreamHandle } from '../../plugin/exchange.ts';
 import type { Kit } from '../../plugin/kit.ts';
-import { compileCombination } from '../../plugin/limit-key.ts';
+import { compileStickyKey } from '../../plugin/limit-key.ts';
 import type { VariableSource } from '../../plugin/variable.ts';
 import { type Weighted, weightedChoice } from './weighted-choice.ts';
 
@@ -101,7 +101,7 @@ function chooser(
 ): CompiledRule['choose'] {
   const byTurns = weightedChoice(candidates);
   if (stickyBy === undefined || byTurns === undefined) return byTurns;
-  const keyOf = compileCombination(stickyBy.includes('$') ? stickyBy : `\${${stickyBy}}`);
+  const keyOf = compileStickyKey(stickyBy);
   const weights = candidates.map(({ weight }) => weight);
   return (source) => {
     const key = keyOf(source);

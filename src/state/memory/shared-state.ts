@@ -1,11 +1,16 @@
+import { SHARED_NUMBERS } from '../../plugin/shared-numbers.ts';
 import { SharedBreakers } from './breakers.ts';
 import { SharedCounters } from './counters.ts';
 import { MemoryLimits } from './limits.ts';
 import { Membership } from './membership.ts';
 import { monotonic } from './monotonic-clock.ts';
 import { PeekingLimits } from './peeking-limits.ts';
+import { MemoryNumbers } from './shared-numbers.ts';
 import { SharedTable } from './shared-table.ts';
 import { SharedHealth } from './target-health.ts';
+
+/** Keys of shared numbers that can be kept at once; they cost nothing until they are used. */
+const NUMBER_SLOTS = 1024;
 
 /** What the main thread allocates once and hands to every worker as it is (workerData). */
 export interface SharedStateBuffers {
@@ -16,6 +21,7 @@ export interface SharedStateBuffers {
   readonly health: SharedArrayBuffer;
   /** A number that grows with every change of some Target's health. */
   readonly healthVersion: SharedArrayBuffer;
+  readonly numbers: SharedArrayBuffer;
 }
 
 export interface SharedStateOptions {
@@ -43,6 +49,7 @@ export function allocateSharedState(options: SharedStateOptions): SharedStateBuf
     breakers: SharedTable.allocate({ slots: options.breakerSlots ?? 16_384, words: SharedBreakers.WORDS }),
     health: SharedTable.allocate({ slots: options.healthSlots ?? 16_384, words: SharedHealth.WORDS }),
     healthVersion: new SharedArrayBuffer(4),
+    numbers: SharedTable.allocate({ slots: NUMBER_SLOTS, words: SHARED_NUMBERS }),
   };
 }
 
@@ -56,6 +63,7 @@ export class SharedState {
   readonly #healthVersion: SharedArrayBuffer;
   readonly #breakerTable: SharedTable;
   readonly #healthTable: SharedTable;
+  readonly shared: MemoryNumbers;
   readonly #limitTable: SharedTable;
 
   /** A worker passes its number and the incarnation that `membership.admit` gave; the main thread nothing. */
@@ -69,6 +77,7 @@ export class SharedState {
     this.membership = new Membership(buffers.membership);
     this.#limitTable = new SharedTable(buffers.limits, this.membership, token);
     this.limits = new MemoryLimits(this.#limitTable, token, now);
+    this.shared = new MemoryNumbers(new SharedTable(buffers.numbers, this.membership, token), now);
     this.counters = new SharedCounters(new SharedTable(buffers.tickets, this.membership, token), now);
     this.#breakerTable = new SharedTable(buffers.breakers, this.membership, token);
     this.breakers = new SharedBreakers(this.#breakerTable, now);

@@ -119,6 +119,7 @@ function measureScrape(): void {
       workerRestarts: 0,
       logLines: 0,
       droppedLogLines: 0,
+      gauges: [],
     };
     for (const chunk of exposition(metrics, plain, { prefix: 'apisix_' })) bytes += chunk.length;
     if (round >= 2) times.push(performance.now() - start);

@@ -34,6 +34,8 @@ const RULES: readonly Rule[] = [
     // A tree's nodes; APISIX's schema and labels; the program Node.
     allowed: [
       'lib/path-tree.ts',
+      'geo/geo-database.ts',
+      'geo/mmdb-writer.fixture.ts',
       'stores/file/yaml-text.ts',
       'model/upstream.ts',
       'proxy/upstream-options.ts',

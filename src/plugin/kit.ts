@@ -1,4 +1,5 @@
 import type { BindingPlace } from '../model/binding.ts';
+import type { GaugeName } from '../model/gauge.ts';
 import type { Value } from '../model/resource.ts';
 import type { Breakers } from './breakers.ts';
 import type { CredentialIndex } from './consumer.ts';
@@ -42,6 +43,8 @@ export interface Kit {
   /** The credentials of this Plugin. */
   readonly credentials: CredentialIndex;
   readonly log: Logger;
+  /** Shows a number of this Binding in the metrics, with the Route's id; undefined takes it away. */
+  gauge(name: GaugeName, value: number | undefined): void;
   /** The plugin_metadata of this Plugin with defaults filled in, or undefined; live. */
   metadata(): Value | undefined;
   /** An Upstream by id or as written inline, for Plugins that choose one. Throws ConfigError when there is none. */

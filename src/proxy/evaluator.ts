@@ -95,6 +95,7 @@ export class Evaluator {
       },
       health: options.health,
       shared: options.shared,
+      gauge: () => {},
       log: this.#logger(),
       // Nothing is ever sent: pools stay empty, names stay names.
       pools: new Pools(() => {

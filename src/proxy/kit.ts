@@ -1,5 +1,6 @@
 import { compileExpression } from '../lib/expression.ts';
 import { ConfigError } from '../model/errors.ts';
+import type { GaugeName, GaugeReading } from '../model/gauge.ts';
 import type { Value } from '../model/resource.ts';
 import type { Breakers } from '../plugin/breakers.ts';
 import type { CredentialIndex } from '../plugin/consumer.ts';
@@ -32,6 +33,7 @@ export interface KitSurroundings {
   metadata(plugin: string): Value | undefined;
   upstream(upstream: string | Value, owner: string): UpstreamHandle;
   send(request: OwnRequest): Promise<OwnResponse>;
+  gauge(reading: GaugeReading): void;
 }
 
 /** The Kit of one Binding on one Route. */
@@ -75,6 +77,10 @@ export class BindingKit implements Kit {
 
   delay(milliseconds: number): Promise<void> {
     return this.#surroundings.delay(milliseconds);
+  }
+
+  gauge(name: GaugeName, value: number | undefined): void {
+    this.#surroundings.gauge({ name, key: this.stateKey, route: this.#routeKey, value });
   }
 
   metadata(): Value | undefined {

@@ -37,6 +37,7 @@ export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createB
   random(): number;
   delay(milliseconds: number): Promise<void>;
   send: KitSurroundings['send'];
+  gauge: KitSurroundings['gauge'];
   /** A copy of a config with the schema's defaults filled in. */
   withDefaults(schema: Plugin['config'], config: unknown): Value;
   createBalancer(
@@ -86,6 +87,7 @@ export class Runtime implements RouteCompiler {
       metadata: (plugin) => this.#metadata(plugin),
       upstream: (upstream, owner) => this.#upstreamFor(upstream, owner),
       send: surroundings.send,
+      gauge: surroundings.gauge,
     };
     for (const resource of snapshot.all()) this.#put(resource);
   }

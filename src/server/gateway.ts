@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 import type { Change } from '../model/change.ts';
 import { Configuration } from '../model/configuration.ts';
+import type { GaugeReading } from '../model/gauge.ts';
 import { parseAddress } from '../model/listen-address.ts';
 import { resolveListener } from '../model/listener.ts';
 import type { Resource } from '../model/resource.ts';
@@ -70,6 +71,7 @@ export class Gateway {
     const { client } = settings;
     const state = new SharedState(buffers);
     let gateway: Gateway | undefined;
+    const gauges = new Map<string, GaugeReading>();
     const workers = new Workers({
       count,
       buffers,
@@ -78,6 +80,12 @@ export class Gateway {
       pluginFiles: options.pluginFiles,
       log,
       onChange: () => gateway?.tellReadiness(),
+      onGauge(reading) {
+        const key = `${reading.name}|${reading.key}`;
+        if (reading.value === undefined) gauges.delete(key);
+        else gauges.set(key, reading);
+        telemetry?.report({ gauges: [...gauges.values()] });
+      },
       ringFor(worker) {
         if (telemetry === undefined) return undefined;
         const ring = createRecordRing({ detail: settings.access_log.path !== 'off' });

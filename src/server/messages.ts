@@ -1,6 +1,7 @@
 // What the supervisor and its workers tell each other.
 
 import type { Change } from '../model/change.ts';
+import type { GaugeReading } from '../model/gauge.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Resource, Revision } from '../model/resource.ts';
 import type { SharedStateBuffers } from '../state/memory/shared-state.ts';
@@ -59,6 +60,7 @@ export type FromWorker =
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'applied'; readonly revision: Revision }
   | { readonly type: 'drained' }
+  | { readonly type: 'gauge'; readonly reading: GaugeReading }
   | {
       readonly type: 'log';
       readonly level: 'error' | 'warn' | 'info' | 'debug';

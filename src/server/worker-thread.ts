@@ -69,6 +69,7 @@ async function run(): Promise<void> {
     random: Math.random,
     delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
     send: sendOwnRequest,
+    gauge: (reading) => tell({ type: 'gauge', reading }),
     withDefaults: (schema, config) => withDefaults(schema, config) as Value,
     // node:tls is loaded when the first TLS Target is configured, not for plain traffic.
     pools: new Pools(() => require('node:tls')),

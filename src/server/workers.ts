@@ -3,6 +3,7 @@
 import { createServer, isIPv6 } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { Change } from '../model/change.ts';
+import type { GaugeReading } from '../model/gauge.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Logger } from '../plugin/kit.ts';
@@ -33,6 +34,8 @@ export interface WorkersOptions {
   readonly snapshot: Snapshot;
   readonly pluginFiles: readonly PluginFile[];
   readonly log: Logger;
+  /** A Plugin shows a number in the metrics. */
+  onGauge(reading: GaugeReading): void;
   /** Makes the memory for a worker's records; undefined without telemetry. */
   ringFor(worker: number): SharedArrayBuffer | undefined;
   /** `readiness` may have changed. */
@@ -233,6 +236,9 @@ export class Workers {
             running.revision = message.revision;
             if (running.revision >= snapshot.revision) running.behindSince = undefined;
             this.#onApplied();
+            return;
+          case 'gauge':
+            this.#options.onGauge(message.reading);
             return;
           case 'log':
             log[message.level](message.message, { worker: number, ...message.fields });

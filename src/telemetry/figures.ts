@@ -1,5 +1,6 @@
 // What the exposition tells besides Exchanges.
 
+import type { GaugeReading } from '../model/gauge.ts';
 import type { Readiness } from './status-answer.ts';
 
 /** Gauges of one worker, or sums of several. */
@@ -42,6 +43,8 @@ export interface ReportedFigures {
   readonly upstreamStatus?: readonly UpstreamStatus[];
   readonly circuits?: readonly CircuitStatus[];
   readonly readiness?: Readiness;
+  /** What Plugins show. */
+  readonly gauges?: readonly GaugeReading[];
 }
 
 export interface Figures {
@@ -62,4 +65,5 @@ export interface Figures {
   readonly workerRestarts: number;
   readonly logLines: number;
   readonly droppedLogLines: number;
+  readonly gauges: readonly GaugeReading[];
 }

@@ -28,6 +28,11 @@ const FIGURES: Figures = {
   workerRestarts: 1,
   logLines: 100,
   droppedLogLines: 2,
+  gauges: [
+    { name: 'sluice_canary_share', key: 'old', route: 'orders', value: 5 },
+    { name: 'sluice_canary_share', key: 'new', route: 'orders', value: 25 },
+    { name: 'sluice_canary_share', key: 'other', route: 'films', value: 100 },
+  ],
 };
 
 function countAll(ends: Iterable<Partial<ExchangeEnd>>, maxSeries?: number): Metrics {
@@ -103,6 +108,8 @@ test('shows the state of the gateway', () => {
   assert.equal(value(scraped, 'sluice_evictions_total', { state: 'counters' }), 5);
   assert.equal(value(scraped, 'sluice_redis_connections', { state: 'ready' }), 2);
   assert.equal(value(scraped, 'sluice_redis_connections', { state: 'down' }), 1);
+  assert.equal(value(scraped, 'sluice_canary_share', { route: 'orders' }), 25);
+  assert.equal(value(scraped, 'sluice_canary_share', { route: 'films' }), 100);
   assert.ok(value(scraped, 'process_resident_memory_bytes')! > 1e6);
 });
 

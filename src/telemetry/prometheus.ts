@@ -1,5 +1,6 @@
 // Prometheus' text format (version 0.0.4) with APISIX's metric names, and our own under `sluice_`.
 
+import { GAUGES } from '../model/gauge.ts';
 import type { Figures } from './figures.ts';
 import { putBytes } from './json-bytes.ts';
 import { labelText } from './label-text.ts';
@@ -213,6 +214,9 @@ function plainMetrics(metrics: Metrics, figures: Figures, prefix: string): strin
       'Exchanges counted under other labels than their own',
       [{ labels: {}, value: metrics.overflowed }],
     ),
+    ...Object.entries(GAUGES).map(([name, help]) =>
+      metric(name, 'gauge', help, byRoute(name, figures.gauges)),
+    ),
     metric('process_resident_memory_bytes', 'gauge', 'Resident memory of the process', [
       { labels: {}, value: rss },
     ]),
@@ -225,6 +229,13 @@ function plainMetrics(metrics: Metrics, figures: Figures, prefix: string): strin
 interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
+}
+
+/** One sample for each Route; of two Bindings with the same, the newest. */
+function byRoute(name: string, gauges: Figures['gauges']): Sample[] {
+  const values = new Map<string, number>();
+  for (const gauge of gauges) if (gauge.name === name) values.set(gauge.route, gauge.value ?? 0);
+  return [...values].map(([route, value]) => ({ labels: { route }, value }));
 }
 
 function metric(name: string, type: string, help: string, samples: readonly Sample[]): string {

@@ -258,6 +258,7 @@ class TelemetryThread {
       workerRestarts: this.#restarts,
       logLines: this.#sink?.lines ?? 0,
       droppedLogLines: this.#sink?.dropped ?? 0,
+      gauges: this.#reported.gauges ?? [],
     };
   }
 }

@@ -334,6 +334,7 @@ async function withGateway(
     random: Math.random,
     delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
     send: sendOwnRequest,
+    gauge: () => {},
     withDefaults: (schema, config) => withDefaults(schema, config) as Value,
     pools,
     resolver: { addresses: () => undefined, resolve: () => Promise.resolve([]), watch: () => () => {} },

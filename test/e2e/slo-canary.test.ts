@@ -55,6 +55,9 @@ test('rolls a canary back that fails, once, and keeps it back', async (t) => {
   assert.ok(sides.canary.requests >= 40 && sides.canary.errors >= 1, JSON.stringify(line));
   assert.ok(sides.baseline.requests > 0);
 
+  const share = async () =>
+    /sluice_canary_share\{route="orders"\} (\d+)/.exec((await call(gateway.sluice.metrics)).body)?.[1];
+  await eventually('the metrics have its share', async () => (await share()) === '0');
   gateway.write(text('  - { id: another, uri: /another, upstream: { nodes: { "127.0.0.1:1": 1 } } }\n'));
   await gateway.logged('configuration reloaded');
   const before = canary.requests.length;
@@ -62,6 +65,7 @@ test('rolls a canary back that fails, once, and keeps it back', async (t) => {
   assert.ok(answers.every(({ status }) => status === 200));
   assert.equal(canary.requests.length, before);
   assert.equal(told('canary rolled back').length, 1);
+  assert.equal(await share(), '0');
 });
 
 test('promotes a canary that does well, by its steps', async (t) => {

@@ -124,6 +124,7 @@ export class Gateway {
       random: Math.random,
       delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
       send: sendOwnRequest,
+      gauge: () => {},
       withDefaults: (_schema, config) => config as Value,
       createBalancer: (_value, _options, targets) => ({
         pick: (_subject, tried) => targets.find((target) => !tried.includes(target)),

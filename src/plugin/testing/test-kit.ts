@@ -1,6 +1,7 @@
 import { compileExpression } from '../../lib/expression.ts';
 import { withDefaults } from '../../lib/json-schema.ts';
 import { ConfigError } from '../../model/errors.ts';
+import type { GaugeName } from '../../model/gauge.ts';
 import type { Value } from '../../model/resource.ts';
 import type { Breakers } from '../breakers.ts';
 import type { Consumer, CredentialIndex, CredentialMatch } from '../consumer.ts';
@@ -73,6 +74,8 @@ export class TestKit implements Kit {
   readonly #metadata: Value | undefined;
   readonly #upstreams: readonly string[] | undefined;
   readonly #send: KitOptions['send'];
+  /** The numbers that the Plugin shows in the metrics. */
+  readonly gauges = new Map<GaugeName, number | undefined>();
   /** The requests of the Plugin's own. */
   readonly sent: OwnRequest[] = [];
   #seed: number;
@@ -125,6 +128,10 @@ export class TestKit implements Kit {
     currentRun()?.delays.push(milliseconds);
     if (this.#givenClock instanceof ManualClock) this.#givenClock.advance(milliseconds);
     return Promise.resolve();
+  }
+
+  gauge(name: GaugeName, value: number | undefined): void {
+    this.gauges.set(name, value);
   }
 
   metadata(): Value | undefined {

@@ -164,6 +164,7 @@ describe('the Plugin', () => {
     assert.equal((await plugin.request()).upstream, undefined);
     const lines = plugin.kit.lines.map(({ level, message }) => `${level} ${message}`);
     assert.deepEqual(lines, ['info canary started', 'info canary advanced', 'warn canary rolled back']);
+    assert.equal(plugin.kit.gauges.get('sluice_canary_share'), 0);
     const { fields } = plugin.kit.lines[2];
     assert.deepEqual(
       [fields.route_id, fields.from, fields.to, fields.reason],

@@ -87,6 +87,9 @@ interface Way {
   sentAt: number;
 }
 
+/** How many Bindings of this thread show a share: a Route that is compiled anew has two for a moment. */
+const holders = new Map<string, number>();
+
 const TOLD: Readonly<Record<Decision['outcome'], string>> = {
   started: 'canary started',
   advanced: 'canary advanced',
@@ -118,6 +121,8 @@ export const sloCanary = definePlugin({
     const ways = slot<Way>('slo-canary');
     // By place, not by config: who has come stays when the thresholds change.
     const seed = `${kit.place.kind}/${kit.place.id}|`;
+    holders.set(kit.stateKey, (holders.get(kit.stateKey) ?? 0) + 1);
+    kit.gauge('sluice_canary_share', rollout.share);
     return {
       access(exchange) {
         const key = keyOf?.(exchange);
@@ -139,10 +144,19 @@ export const sloCanary = definePlugin({
         const now = kit.clock.monotonic();
         const decision = rollout.record(way.canary, response.status >= 500, now - way.sentAt, now);
         if (decision === undefined) return;
+        kit.gauge('sluice_canary_share', decision.to);
         const { outcome, ...numbers } = decision;
         const fields = { route_id: exchange.routeId, percentile: config.latency_percentile, ...numbers };
         if (outcome === 'rolled_back') kit.log.warn(TOLD[outcome], fields);
         else kit.log.info(TOLD[outcome], fields);
+      },
+      dispose() {
+        const left = holders.get(kit.stateKey)! - 1;
+        if (left > 0) holders.set(kit.stateKey, left);
+        else {
+          holders.delete(kit.stateKey);
+          kit.gauge('sluice_canary_share', undefined);
+        }
       },
     };
   },

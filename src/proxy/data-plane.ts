@@ -53,8 +53,6 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   readonly maxCollectedBytes: number;
   readonly runtime: Runtime;
   draining = false;
-  /** Where clients are; undefined where nobody knows. */
-  geo: GeoSource | undefined;
   readonly #options: DataPlaneOptions;
   readonly #decider: Decider;
   readonly #connections = new Set<ClientConnection>();
@@ -73,6 +71,10 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     this.maxCollectedBytes = options.maxCollectedBytes;
     this.refusals = options.refusals ?? new Refusals(options.log);
     this.#options = options;
+  }
+
+  get geo(): GeoSource | undefined {
+    return this.runtime.geo;
   }
 
   get connectionCount(): number {

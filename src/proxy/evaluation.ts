@@ -43,7 +43,6 @@ export interface EvaluationInputs {
   readonly seed: number;
   readonly limits: EvaluationLimits;
   readonly trusted: TrustedHops | undefined;
-  readonly geo: GeoSource | undefined;
   /** Of the listeners: the one that the URL names, else the first. */
   readonly ports: readonly number[];
 }
@@ -78,7 +77,6 @@ class EvaluatedExchange extends Exchange {
 
 export class Evaluation extends Decider implements ExchangeHost {
   readonly maxCollectedBytes: number;
-  readonly geo: GeoSource | undefined;
   readonly #inputs: EvaluationInputs;
   readonly #request: EvaluationRequest;
   readonly #scheme: 'http' | 'https';
@@ -108,7 +106,6 @@ export class Evaluation extends Decider implements ExchangeHost {
     const named = port ?? (scheme === 'https' ? 443 : 80);
     this.#port = inputs.ports.includes(named) ? named : (inputs.ports[0] ?? named);
     this.maxCollectedBytes = inputs.limits.maxCollectedBytes;
-    this.geo = inputs.geo;
     this.#exchange = new EvaluatedExchange(this, inputs);
     this.#exchange.begin(null);
   }
@@ -117,6 +114,10 @@ export class Evaluation extends Decider implements ExchangeHost {
   run(): Promise<void> {
     this.#receive();
     return this.#ended.promise;
+  }
+
+  get geo(): GeoSource | undefined {
+    return this.runtime.geo;
   }
 
   // As a client's connection does it, with all bytes at once.

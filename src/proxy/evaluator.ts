@@ -112,6 +112,7 @@ export class Evaluator {
         turn: () => this.#turn++,
       }),
     });
+    this.runtime.geo = options.geo;
   }
 
   get revision(): number {
@@ -134,7 +135,7 @@ export class Evaluator {
     request: EvaluationRequest,
     { now = this.#options.clock.now(), seed = 0 }: EvaluateOptions,
   ): Promise<Explanation> {
-    const { clock, limits, trusted, geo, ports, counters } = this.#options;
+    const { clock, limits, trusted, ports, counters } = this.#options;
     const monotonic = clock.monotonic() + now - clock.now();
     this.#clock = { now: () => now, monotonic: () => monotonic };
     this.#random = seededRandom(seed);
@@ -142,7 +143,7 @@ export class Evaluator {
     this.#limits = this.#options.createLimits(this.#clock);
     this.#breakers = this.#options.createBreakers(this.#clock);
     this.#log.length = 0;
-    const evaluation = new Evaluation(this.runtime, request, { now, seed, limits, trusted, geo, ports });
+    const evaluation = new Evaluation(this.runtime, request, { now, seed, limits, trusted, ports });
     await evaluation.run();
     const { revision, ...rest } = evaluation.explain();
     return { revision, counters, ...rest, log: [...this.#log] };

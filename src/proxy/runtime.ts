@@ -5,6 +5,7 @@ import type { Balancer } from '../balancers/balancer.ts';
 import { IpSet } from '../lib/ip-range.ts';
 import type { Change } from '../model/change.ts';
 import { ConfigError } from '../model/errors.ts';
+import type { GeoSource } from '../model/geo-place.ts';
 import type { Kind, Resource, Value } from '../model/resource.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Breakers } from '../plugin/breakers.ts';
@@ -54,6 +55,8 @@ export class Runtime implements RouteCompiler {
   readonly snapshot: Snapshot;
   readonly router = new Router<Exchange, RouteEntry>();
   readonly consumers: Consumers;
+  /** Where clients are; undefined where nobody knows. */
+  geo: GeoSource | undefined;
   readonly #surroundings: RuntimeSurroundings;
   readonly #plugins: Map<string, Plugin>;
   readonly #routes = new Map<string, RouteEntry>();

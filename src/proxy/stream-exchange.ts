@@ -87,7 +87,9 @@ export class StreamExchange implements ConnectionView {
   }
 
   variable(name: string): string | undefined {
-    return Object.hasOwn(VARIABLES, name) ? VARIABLES[name](this) : undefined;
+    if (Object.hasOwn(VARIABLES, name)) return VARIABLES[name](this);
+    if (!name.startsWith('geoip2_')) return undefined;
+    return this.host.routes.runtime.geo?.lookup(this.request.clientAddress)?.[name.slice(7)];
   }
 
   /** Finds the route and asks its Bindings; says whether there is an Upstream to connect to. Otherwise `status` and `reason` say why not. */

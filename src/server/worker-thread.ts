@@ -124,7 +124,7 @@ async function run(): Promise<void> {
       })
     : undefined;
 
-  dataPlane.geo = await openGeoFiles(start.geo);
+  runtime.geo = await openGeoFiles(start.geo);
 
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
@@ -143,7 +143,7 @@ async function run(): Promise<void> {
         return;
       case 'geo':
         void openGeoFiles(message.geo).then((geo) => {
-          dataPlane.geo = geo;
+          runtime.geo = geo;
         });
         return;
       case 'drain':

@@ -7,6 +7,7 @@ import { writeMmdb } from '../../src/geo/mmdb-writer.fixture.ts';
 import { startWithFile } from '../support/config-file.ts';
 import { startEcho } from '../support/echo-upstream.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { call } from '../support/http-call.ts';
 import { runSluice, temporaryFolder } from '../support/process.ts';
 
@@ -60,6 +61,36 @@ routes:
     const answers = await Promise.all(Array.from({ length: 8 }, () => ask('/only', '192.0.2.1')));
     return answers.every(({ status }) => status === 403);
   });
+});
+
+test('refuses connections of stream routes by country', async (t) => {
+  const echo = await startEcho(t);
+  const folder = temporaryFolder(t);
+  writeFileSync(
+    path.join(folder, 'places.mmdb'),
+    writeMmdb({ '127.0.0.0/8': { country: { iso_code: 'JP' } } }),
+  );
+  const ports = [await freePort(), await freePort()];
+  const streamRoute = (port: number, country: string) => `
+  - id: p${port}
+    server_port: ${port}
+    plugins: { geo-restriction: { allow: { countries: [${country}] } } }
+    upstream: { scheme: tcp, nodes: { "${echo.address}": 1 } }`;
+  await startWithFile(
+    t,
+    `
+workers: 1
+geo: { databases: [${path.join(folder, 'places.mmdb')}] }
+listeners:
+  - { address: "127.0.0.1:0" }
+  - { address: "127.0.0.1:${ports[0]}", protocol: tcp }
+  - { address: "127.0.0.1:${ports[1]}", protocol: tcp }
+stream_routes:${streamRoute(ports[0], 'JP')}${streamRoute(ports[1], 'DE')}
+`,
+    { keepListeners: true },
+  );
+  assert.equal((await call(`http://127.0.0.1:${ports[0]}/`)).status, 200);
+  await assert.rejects(call(`http://127.0.0.1:${ports[1]}/`));
 });
 
 test('says at the start which database is no good', async (t) => {

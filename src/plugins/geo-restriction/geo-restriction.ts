@@ -1,6 +1,6 @@
 import { type Static, Type } from '../../lib/schema.ts';
 import { definePlugin } from '../../plugin/define-plugin.ts';
-import { reply } from '../../plugin/reply.ts';
+import { type Reply, reply } from '../../plugin/reply.ts';
 import type { VariableSource } from '../../plugin/variable.ts';
 
 function places(what: string) {
@@ -83,6 +83,7 @@ export const geoRestriction = definePlugin({
   summary:
     "Lets requests through or refuses them by the country, continent or network of the client's address.",
   priority: 2995,
+  streams: true,
   config,
   check({ allow, deny }) {
     if (allow === undefined && deny === undefined) return 'one of "allow" and "deny" is required';
@@ -92,15 +93,14 @@ export const geoRestriction = definePlugin({
     const denied = config.deny && judgeOf(config.deny);
     const unknown = config.unknown ?? (allowed === undefined ? 'allow' : 'deny');
     const refusal = reply(config.rejected_code, { message: config.message }, { reason: 'geo_denied' });
-    return {
-      access(exchange) {
-        const isDenied = denied === undefined ? false : denied(exchange);
-        if (isDenied === true) return refusal;
-        const isAllowed = allowed === undefined ? true : allowed(exchange);
-        if (isAllowed === false) return refusal;
-        if (isDenied === undefined || isAllowed === undefined)
-          return unknown === 'deny' ? refusal : undefined;
-      },
+    const decide = (source: VariableSource): Reply | undefined => {
+      const isDenied = denied === undefined ? false : denied(source);
+      if (isDenied === true) return refusal;
+      const isAllowed = allowed === undefined ? true : allowed(source);
+      if (isAllowed === false) return refusal;
+      const known = isDenied !== undefined && isAllowed !== undefined;
+      return known || unknown === 'allow' ? undefined : refusal;
     };
+    return { access: decide, connect: decide };
   },
 });

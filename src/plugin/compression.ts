@@ -148,9 +148,9 @@ class CompressionFilter implements BodyFilter {
     const { length } = bytes;
     this.#pending += length;
     // A copy: the bytes are ours during this call only.
-    compressor.write(Buffer.from(bytes), () => {
+    compressor.write(Buffer.from(bytes), (error) => {
       this.#pending -= length;
-      if (this.#pending > 0 || this.#ending) return;
+      if (error || this.#pending > 0 || this.#ending) return;
       // The source pauses. What it has sent must not wait for what it may never send.
       compressor.flush(this.compression.flush, () => {});
       if (!this.#full) return;

@@ -308,7 +308,10 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
     exchange.bytesOut += output.length + end - start;
     // Head and first piece of the body leave in one write.
     output.put(bytes, start, end);
-    if (connection.send() === CONGESTED && !complete) exchange.forwarding.pauseResponse();
+    if (connection.send() === CONGESTED && !complete) {
+      this.#congested = true;
+      this.#pause();
+    }
   }
 
   /** Body bytes that are not relayed as they come. */

@@ -30,6 +30,8 @@ export class Mirror {
 
   copy(exchange: BeforeProxyExchange, target: string): void {
     const { request, upstream } = exchange;
+    // A tunnel can't be copied, and its beginning alone would be another request.
+    if (request.header('upgrade') !== undefined) return;
     const length = Number(request.header('content-length') ?? 0);
     const hasBody = length > 0 || request.header('transfer-encoding') !== undefined;
     if (this.#underWay >= this.#config.max_concurrency || length > this.#config.max_body_size) {
@@ -102,4 +104,4 @@ function endToEnd(
   return host === undefined ? kept : [['Host', host], ...kept];
 }
 
-const HOP = new Set(['proxy-connection', 'proxy-authorization', 'expect', 'trailer', 'upgrade']);
+const HOP = new Set(['proxy-connection', 'proxy-authorization', 'expect', 'trailer']);

@@ -60,6 +60,11 @@ test('does not copy larger bodies than it may', async () => {
   assert.equal((await copies({ max_body_size: 4 }, chunked)).length, 0);
 });
 
+test('does not copy what becomes a tunnel', async () => {
+  const headers = { connection: 'Upgrade', upgrade: 'websocket' };
+  assert.deepEqual(await copies({}, { headers }), []);
+});
+
 test('neither waits for a copy nor sends more at once than it may', async () => {
   const bound = bind(
     proxyMirror,

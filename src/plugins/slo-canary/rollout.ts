@@ -1,7 +1,7 @@
 // How far a canary has come: decided in one place, under the lock of its shared numbers, by
 // whichever worker's request shows first that it is time.
 
-import type { SharedNumbers } from '../../plugin/shared-numbers.ts';
+import { SHARED_NUMBERS, type SharedNumbers } from '../../plugin/shared-numbers.ts';
 import { count, figuresOf, SIDE_NUMBERS, type SideFigures } from './side.ts';
 
 export interface Objectives {
@@ -35,6 +35,8 @@ const SINCE = 2;
 const CANARY = 4;
 const BASELINE = CANARY + SIDE_NUMBERS;
 const END = BASELINE + SIDE_NUMBERS;
+
+if (END > SHARED_NUMBERS) throw new RangeError('a rollout needs more shared numbers than there are');
 
 const State = { Fresh: 0, Running: 1, Promoted: 2, RolledBack: 3 } as const;
 

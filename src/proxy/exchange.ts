@@ -20,6 +20,7 @@ import type {
 } from '../plugin/exchange.ts';
 import { dropReply, type Reply } from '../plugin/reply.ts';
 import { BodyCopy } from './body-copy.ts';
+import { BodyWatch } from './body-watch.ts';
 import { now, wallClock } from './clock.ts';
 import type { CompiledRoute } from './compiled-route.ts';
 import type { ExchangeHost } from './exchange-host.ts';
@@ -84,9 +85,8 @@ export class Exchange
   bytesIn = 0;
   bytesOut = 0;
 
-  /** The largest body that Plugins let through, in bytes. */
-  #maxBodyBytes = Number.POSITIVE_INFINITY;
-  #copies: BodyCopy[] | undefined;
+  /** What Plugins want of the request's body; null where nobody does. */
+  #watch: BodyWatch | null = null;
   /** Handlers' promises that are out: the object can't be used for another request before they settle. */
   #waiting = 0;
   #over = false;
@@ -113,7 +113,7 @@ export class Exchange
     this.revision = 0;
     this.bare = false;
     this.upstreamMs = -1;
-    this.#maxBodyBytes = Number.POSITIVE_INFINITY;
+    this.#watch = null;
     this.#started = 0;
     this.#over = false;
   }
@@ -206,7 +206,8 @@ export class Exchange
   }
 
   limitBody(bytes: number): boolean {
-    if (bytes < this.#maxBodyBytes) this.#maxBodyBytes = bytes;
+    this.#watch ??= new BodyWatch();
+    this.#watch.limit(bytes);
     return this.requestHead.contentLength <= bytes && this.#bodyBytes <= bytes;
   }
 
@@ -217,11 +218,6 @@ export class Exchange
       : this.bytesIn - requestHead.length;
   }
 
-  #refuseBody(): void {
-    if (this.connection !== null) this.connection.keepAlive = false;
-    this.onRefused(Refusal.BodyTooLarge);
-  }
-
   copyBody(maximum: number): Promise<Uint8Array | undefined> {
     const { collected } = this.request;
     const copy = new BodyCopy(maximum, this.requestHead.chunked && collected === undefined);
@@ -230,8 +226,8 @@ export class Exchange
       copy.complete();
     } else if (this.forwarding.copyBody(copy)) copy.complete();
     else {
-      this.#copies ??= [];
-      this.#copies.push(copy);
+      this.#watch ??= new BodyWatch();
+      this.#watch.add(copy);
     }
     return copy.whole;
   }
@@ -251,13 +247,9 @@ export class Exchange
 
   onRequestBody(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
     this.bytesIn += end - start;
-    if (this.#maxBodyBytes !== Number.POSITIVE_INFINITY && this.#bodyBytes > this.#maxBodyBytes)
-      return this.#refuseBody();
-    if (this.#copies !== undefined) {
-      for (const copy of this.#copies) {
-        copy.add(bytes, start, end);
-        if (complete) copy.complete();
-      }
+    if (this.#watch?.onBody(bytes, start, end, complete, this.#bodyBytes) === false) {
+      if (this.connection !== null) this.connection.keepAlive = false;
+      return this.onRefused(Refusal.BodyTooLarge);
     }
     try {
       this.forwarding.onBody(bytes, start, end, complete);
@@ -447,10 +439,7 @@ export class Exchange
   end(): void {
     if (this.stage === Stage.Ended) return;
     this.stage = Stage.Ended;
-    if (this.#copies !== undefined) {
-      for (const copy of this.#copies) copy.abandon();
-      this.#copies = undefined;
-    }
+    this.#watch?.end();
     const log = this.second?.log;
     if (log) {
       for (const step of log) {

@@ -109,6 +109,11 @@ export interface SettingsShape {
     /** DNS servers to ask; the system's when empty. */
     readonly servers?: readonly string[];
   };
+  /** Where clients are: the variables `geoip2_*`. */
+  readonly geo?: {
+    /** Files that know where addresses are, relative to the configuration file; of what two know, the first is believed. Changed files are loaded anew. */
+    readonly databases?: readonly string[];
+  };
   /** How the process stops. */
   readonly shutdown?: {
     /** Seconds that running requests get to end when the process is stopped. Default: `30`. */
@@ -506,6 +511,16 @@ export interface BuiltInConfigs<R extends References = References> {
     /** With `http_x_forwarded_for` and `trusted_addresses`: take the last address that is not trusted, instead of the last. Default: `false`. */
     readonly recursive?: boolean;
   };
+  /** Limits how large the body of a request may be. */
+  readonly 'client-control': {
+    /** Bytes of the largest request body. 0 for no limit but that of the listener. */
+    readonly max_body_size?: number;
+  };
+  /** Says whether the body of a request is taken whole before it goes on. */
+  readonly 'proxy-control': {
+    /** Take the whole body before the Upstream is asked. Without this Plugin, and with `false`, it passes as it comes. Default: `true`. */
+    readonly request_buffering?: boolean;
+  };
   /** Gives each request an id that Upstream and client see. */
   readonly 'request-id': {
     /** The header field with the id. A request that brings one keeps it. Default: `"X-Request-Id"`. */
@@ -598,6 +613,33 @@ export interface BuiltInConfigs<R extends References = References> {
     /** Status of the answer to who is refused. Default: `403`. */
     readonly response_code?: number;
   };
+  /** Lets requests through or refuses them by the country, continent or network of the client's address. */
+  readonly 'geo-restriction': {
+    /** From where requests are let through; from anywhere else they are not. */
+    readonly allow?: {
+      /** Two letters each (ISO 3166-1), for example `DE`. */
+      readonly countries?: readonly string[];
+      /** Two letters each. */
+      readonly continents?: readonly ('AF' | 'AN' | 'AS' | 'EU' | 'NA' | 'OC' | 'SA')[];
+      /** Numbers of autonomous systems, for example those of hosting companies. */
+      readonly asns?: readonly number[];
+    };
+    /** From where requests are refused, also when `allow` names it. */
+    readonly deny?: {
+      /** Two letters each (ISO 3166-1), for example `DE`. */
+      readonly countries?: readonly string[];
+      /** Two letters each. */
+      readonly continents?: readonly ('AF' | 'AN' | 'AS' | 'EU' | 'NA' | 'OC' | 'SA')[];
+      /** Numbers of autonomous systems, for example those of hosting companies. */
+      readonly asns?: readonly number[];
+    };
+    /** What becomes of requests from addresses of which the databases know nothing that the lists ask for. Refused where there is an `allow`, else let through, when absent. */
+    readonly unknown?: 'allow' | 'deny';
+    /** The status of the refusal. Default: `403`. */
+    readonly rejected_code?: number;
+    /** What the refusal says. Default: `"Your location is not allowed"`. */
+    readonly message?: string;
+  };
   /** Recognises callers by user name and password (RFC 7617). */
   readonly 'basic-auth': {
     /** Remove the Authorization field before the request goes upstream. Default: `false`. */
@@ -639,6 +681,23 @@ export interface BuiltInConfigs<R extends References = References> {
     readonly rejected_code?: number;
     /** Message of that answer, instead of `The consumer_name is forbidden.` */
     readonly rejected_msg?: string;
+  };
+  /** Sends copies of requests to another host and forgets the answers. */
+  readonly 'proxy-mirror': {
+    /** Where copies go, for example `http://10.0.0.7:8080`. gRPC is not yet available. */
+    readonly host: string;
+    /** The path of copies; the request's own when absent. */
+    readonly path?: string;
+    /** Whether `path` stands in place of the request's path, or before it. Default: `"replace"`. */
+    readonly path_concat_mode?: 'replace' | 'prefix';
+    /** The share of requests that are copied. Default: `1`. */
+    readonly sample_ratio?: number;
+    /** Requests with a body of more bytes are not copied. Copies are held in memory till they are sent. Default: `1048576`. */
+    readonly max_body_size?: number;
+    /** Copies under way at once, per worker; requests beyond are not copied. Default: `64`. */
+    readonly max_concurrency?: number;
+    /** Seconds that a copy may take. Default: `10`. */
+    readonly timeout?: number;
   };
   /** Rewrites path, method, host and header of the request for the Upstream. */
   readonly 'proxy-rewrite': {
@@ -910,6 +969,87 @@ export interface BuiltInConfigs<R extends References = References> {
     /** Verify the certificates of the cluster's nodes. Default: `false`. */
     readonly redis_cluster_ssl_verify?: boolean;
   };
+  /** Compresses answers with Brotli for clients that accept it. */
+  readonly 'brotli': {
+    /** The media types that are compressed, without parameters; `*` for all. */
+    readonly types?: readonly string[] | '*';
+    /** Bytes below which a body of known length is sent as it is. Default: `20`. */
+    readonly min_length?: number;
+    /** What bodies are: 0 anything, 1 text in UTF-8, 2 fonts in WOFF 2.0. Default: `0`. */
+    readonly mode?: number;
+    /** How hard to try: 0 is the fastest, 11 makes the smallest bodies and is too slow for most. Default: `6`. */
+    readonly comp_level?: number;
+    /** The binary logarithm of how far back repetitions are found; 0 for the default. Default: `19`. */
+    readonly lgwin?: 0 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18 | 19 | 20 | 21 | 22 | 23 | 24;
+    /** The binary logarithm of the largest block; 0 leaves it to the level. Default: `0`. */
+    readonly lgblock?: 0 | 16 | 17 | 18 | 19 | 20 | 21 | 22 | 23 | 24;
+    /** The oldest HTTP version of clients that get compressed bodies. Default: `1.1`. */
+    readonly http_version?: 1.1 | 1;
+    /** Name `Accept-Encoding` in `Vary` (APISIX: only when set). Without it caches give compressed bodies to clients that asked for none. Default: `true`. */
+    readonly vary?: boolean;
+  };
+  /** Compresses answers with gzip for clients that accept it. */
+  readonly 'gzip': {
+    /** The media types that are compressed, without parameters; `*` for all. */
+    readonly types?: readonly string[] | '*';
+    /** Bytes below which a body of known length is sent as it is. Default: `20`. */
+    readonly min_length?: number;
+    /** How hard to try: 1 is the fastest, 9 makes the smallest bodies. Default: `1`. */
+    readonly comp_level?: number;
+    /** The oldest HTTP version of clients that get compressed bodies. Default: `1.1`. */
+    readonly http_version?: 1.1 | 1;
+    /** nginx's buffers. Accepted and not used: bodies are compressed as they pass. */
+    readonly buffers?: {
+      /** Accepted and not used. Default: `32`. */
+      readonly number?: number;
+      /** Accepted and not used. Default: `4096`. */
+      readonly size?: number;
+    };
+    /** Name `Accept-Encoding` in `Vary` (APISIX: only when set). Without it caches give compressed bodies to clients that asked for none. Default: `true`. */
+    readonly vary?: boolean;
+  };
+  /** Compresses answers with Zstandard for clients that accept it. */
+  readonly 'zstd': {
+    /** The media types that are compressed, without parameters; `*` for all. */
+    readonly types?: readonly string[] | '*';
+    /** Bytes below which a body of known length is sent as it is. Default: `20`. */
+    readonly min_length?: number;
+    /** How hard to try: 1 is the fastest, 19 makes the smallest bodies. Default: `3`. */
+    readonly comp_level?: number;
+    /** The oldest HTTP version of clients that get compressed bodies. Default: `1.1`. */
+    readonly http_version?: 1.1 | 1;
+    /** Name `Accept-Encoding` in `Vary` (APISIX: only when set). Without it caches give compressed bodies to clients that asked for none. Default: `true`. */
+    readonly vary?: boolean;
+  };
+  /** Moves traffic to a new Upstream step by step, and back by itself when it fails more or is slower. */
+  readonly 'slo-canary': {
+    /** The id of the new Upstream. */
+    readonly upstream_id?: R['upstreams'];
+    /** The new Upstream, written in place. */
+    readonly upstream?: UpstreamShape<R>;
+    /** Percent of the requests that the new Upstream gets, step by step, rising. */
+    readonly steps?: readonly number[];
+    /** Seconds of each step, at least: it lasts until `min_requests` have been seen, too. Default: `60`. */
+    readonly interval?: number;
+    /** Requests to the new Upstream without which nothing is decided. Default: `100`. */
+    readonly min_requests?: number;
+    /** The share of failed requests (status 500 and above) that the new Upstream may have. */
+    readonly max_error_rate?: number;
+    /** How much the new Upstream's share of failed requests may be above the old one's. */
+    readonly max_error_rate_increase?: number;
+    /** The percentile of the times to the head of the response that is judged. Default: `95`. */
+    readonly latency_percentile?: number;
+    /** Seconds that the percentile may be at the new Upstream. */
+    readonly max_latency?: number;
+    /** How many times the old Upstream's percentile the new one's may be, for example 1.5. */
+    readonly max_latency_ratio?: number;
+    /** A variable, or a text with variables, whose value stays with the new Upstream once it came there, for example `cookie_user`. */
+    readonly sticky_by?: string;
+    /** Means nothing. Change it to begin again with the first step. */
+    readonly version?: string;
+    /** Tell clients in `X-Sluice-Canary` whether the `canary` or the `baseline` answered. Default: `false`. */
+    readonly show_header?: boolean;
+  };
   /** Sends shares of the traffic, or requests that match, to other Upstreams. */
   readonly 'traffic-split': {
     /** The first rule that applies to a request decides. */
@@ -928,7 +1068,32 @@ export interface BuiltInConfigs<R extends References = References> {
         /** The share of requests, relative to the sum of all weights of the rule. 0 for none. Default: `1`. */
         readonly weight?: number;
       }[];
+      /** A variable, or a text with variables, whose value always goes the same way, for example `cookie_user`; requests without a value go by share. Not in APISIX. */
+      readonly sticky_by?: string;
     }[];
+  };
+  /** Serves the files of a folder. */
+  readonly 'static-files': {
+    /** The folder whose files are served; relative to where Sluice was started. */
+    readonly root: string;
+    /** What the path begins with that is no folder below `root`. */
+    readonly strip_prefix?: string;
+    /** The files that stand for their folder, the first that is there. */
+    readonly index?: readonly string[];
+    /** The file below `root` that is served for paths without one, as single-page applications want it. */
+    readonly fallback?: string;
+    /** The codings for which a compressed file may lie beside the original, as `.br`, `.zst` or `.gz`. */
+    readonly precompressed?: readonly ('br' | 'zstd' | 'gzip')[];
+    /** Serve files and folders whose names begin with a dot. `.well-known` is served in any case. Default: `false`. */
+    readonly dotfiles?: boolean;
+    /** Where symbolic links may lead: to what is below `root`, nowhere, or anywhere. Default: `"inside"`. */
+    readonly symlinks?: 'inside' | 'deny' | 'follow';
+    /** The `Cache-Control` of the files. */
+    readonly cache_control?: string;
+    /** Media types by extension, beside the usual ones: `{ "wgsl": "text/wgsl" }`. */
+    readonly types?: Readonly<Record<string, string>>;
+    /** Let requests for which there is no file go on to the Upstream. Default: `false`. */
+    readonly pass_missing?: boolean;
   };
   /** Sends the client to another URI, or from http to https. */
   readonly 'redirect': {
@@ -975,6 +1140,17 @@ export interface BuiltInConfigs<R extends References = References> {
       /** Options as in `ngx.re`: `i` ignores case, `m` and `s` change `^`, `$` and `.`, `a` anchors. Those that tune an engine are accepted and mean nothing. Default: `"jo"`. */
       readonly options?: string;
     }[];
+  };
+  /** Sends answers no faster than so many bytes a second. */
+  readonly 'limit-rate': {
+    /** Bytes of the body that are sent per second. */
+    readonly rate: number;
+    /** Bytes of each body that go out as fast as they can, before the rate holds. Default: `0`. */
+    readonly after?: number;
+    /** By what answers share the rate, for example `consumer_name`. Each answer has the rate for itself when absent. */
+    readonly key?: string;
+    /** What `key` is: the name of a variable, a text with variables such as `$remote_addr $consumer_name`, or the same for all. Default: `"var"`. */
+    readonly key_type?: 'var' | 'var_combination' | 'constant';
   };
   /** Counts the requests of a Route in the metrics that Prometheus scrapes. */
   readonly 'prometheus': {

@@ -29,8 +29,9 @@ const FLOORS: Readonly<Record<string, Floor>> = {
   stores: THIRD_FLOOR,
   state: THIRD_FLOOR,
   http: THIRD_FLOOR,
+  http2: { values: ['lib', 'http'], interfaces: [] },
   proxy: {
-    values: ['lib', 'model', 'plugin', 'http'],
+    values: ['lib', 'model', 'plugin', 'http', 'http2'],
     interfaces: ['balancers', 'discovery', 'state'],
   },
   admin: { values: ['lib', 'model', 'plugin'], interfaces: ['stores', 'state'] },

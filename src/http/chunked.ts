@@ -59,11 +59,14 @@ export class ChunkedScanner {
   dataBytes = 0;
   /** Where decoded data goes, when somebody wants it. */
   sink: ChunkSink | null = null;
+  /** Takes the bytes of the trailer section, each field ended by CR alone, when somebody wants them. */
+  trailers: number[] | null = null;
 
   reset(): void {
     this.#state = State.SizeStart;
     this.#left = this.#decoration = this.dataBytes = 0;
     this.sink = null;
+    this.trailers = null;
   }
 
   /** The offset after the body's last byte, CHUNK_MORE or CHUNK_BAD. */
@@ -120,6 +123,7 @@ export class ChunkedScanner {
         case State.EndLf:
           return byte === LF ? p + 1 : CHUNK_BAD;
         default:
+          if (this.trailers !== null && this.#state >= State.TrailerStart) this.trailers.push(byte);
           if (++this.#decoration > MAX_DECORATION || !this.#decorate(byte)) return CHUNK_BAD;
           p++;
           break;

@@ -5,7 +5,7 @@ import type { Head } from './head.ts';
 import { output } from './output.ts';
 import { type ProtocolError, Refusal } from './protocol-error.ts';
 import { parseRequest } from './request-parser.ts';
-import type { ConnectionHost, ServerExchange } from './server-exchange.ts';
+import type { Accepted, ConnectionHost, ServerExchange } from './server-exchange.ts';
 import { CONGESTED, type Transport, type TransportOwner, type WriteResult } from './transport.ts';
 
 const State = { Head: 0, Body: 1, Waiting: 2, Draining: 3, Closing: 4, Tunnel: 5, Closed: 6 } as const;
@@ -20,8 +20,14 @@ const PROBE_AGAIN = deadlinesOf(5_000);
 /** An interim response (RFC 9110 15.2) that any HTTP/1.1 client skips: if the client is gone, its system answers with a reset. */
 const PROCESSING = Buffer.from('HTTP/1.1 102 Processing\r\n\r\n');
 
+/** Takes the bytes of a connection that is a tunnel. */
+export interface ClientTunnel extends TransportOwner {
+  /** The process wants to stop. */
+  onDraining(): void;
+}
+
 /** A client's HTTP/1.1 connection: heads, framing of bodies, keep-alive, pipelining, timeouts. */
-export class ClientConnection implements TransportOwner, Waiting {
+export class ClientConnection implements TransportOwner, Waiting, Accepted {
   deadlines: Deadlines | null = null;
   previousWaiting: Waiting | null = null;
   nextWaiting: Waiting | null = null;
@@ -51,7 +57,7 @@ export class ClientConnection implements TransportOwner, Waiting {
   #probes = 0;
   #drained = 0;
   /** Takes the bytes once the connection is a tunnel. */
-  tunnel: TransportOwner | null = null;
+  tunnel: ClientTunnel | null = null;
 
   constructor(host: ConnectionHost, makeTransport: (owner: TransportOwner) => Transport) {
     this.host = host;
@@ -69,9 +75,13 @@ export class ClientConnection implements TransportOwner, Waiting {
     return this.#body.chunkedBytes;
   }
 
-  /** No request is being served and none has begun. */
-  get idle(): boolean {
-    return this.#state === State.Head && this.exchange === null;
+  drain(): void {
+    if (this.#state === State.Tunnel) this.tunnel?.onDraining();
+    else if (this.#state === State.Head && this.exchange === null) this.close();
+  }
+
+  destroy(): void {
+    this.transport.destroy();
   }
 
   // What comes from the transport.
@@ -246,8 +256,14 @@ export class ClientConnection implements TransportOwner, Waiting {
   abort(): void {
     this.exchange = null;
     this.#state = State.Closing;
-    disarm(this);
+    // A stream of gRPC still says how the call ended; a client that doesn't listen can't keep it open.
+    LINGER.arm(this);
     this.transport.reset();
+  }
+
+  /** Answers the request with a refusal, or aborts a response that has begun. */
+  refuse(refusal: ProtocolError): void {
+    this.#refuse(refusal);
   }
 
   /** Sends what is pending and closes; reads to the end for a moment, so that a reset doesn't eat our answer. */
@@ -265,7 +281,7 @@ export class ClientConnection implements TransportOwner, Waiting {
   }
 
   /** From now on bytes belong to the tunnel, those that came early first. */
-  becomeTunnel(tunnel: TransportOwner): void {
+  becomeTunnel(tunnel: ClientTunnel): void {
     this.exchange = null;
     this.#state = State.Tunnel;
     this.#congested = false;

@@ -40,4 +40,6 @@ export const Refusal = {
   BodyTooLarge: refuse(413, 'body_too_large'),
   HeadTimeout: refuse(408, 'head_timeout'),
   BodyTimeout: refuse(408, 'body_timeout'),
+  /** The time that a gRPC client allowed for its call is over. */
+  GrpcDeadline: refuse(504, 'grpc_deadline'),
 } as const;

@@ -38,8 +38,18 @@ export interface ServerExchange {
 /** What accepts connections and makes their Exchanges. */
 export interface ConnectionHost {
   readonly limits: ClientLimits;
+  /** Its connections are streams of HTTP/2. */
+  readonly http2: boolean;
   /** Connections are asked to close after the current request. */
   readonly draining: boolean;
   acquire(connection: ClientConnection): ServerExchange;
   onConnectionClosed(connection: ClientConnection): void;
+}
+
+/** What was accepted from a client, as the one sees it that has to end it one day. */
+export interface Accepted {
+  /** Closes as soon as nothing is under way; says so to the client where the protocol can. */
+  drain(): void;
+  /** Closes at once. */
+  destroy(): void;
 }

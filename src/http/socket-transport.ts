@@ -155,6 +155,17 @@ export class SocketTransport implements Transport {
     if (!this.#socket.writableEnded) this.#socket.end();
   }
 
+  /** Gives the connection to somebody who reads it as a stream; nothing more is heard of it here. */
+  detach(): net.Socket {
+    const socket = this.#socket;
+    socket.off('end', onEnd).off('drain', onDrain).off('error', onError).off('close', onClose);
+    if (!this.#shared) return socket.off('data', onData).pause();
+    this.pause();
+    const handle = socket._handle;
+    socket._handle = null;
+    return new net.Socket({ handle, pauseOnCreate: true } as unknown as net.SocketConstructorOpts);
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }
@@ -198,7 +209,7 @@ export function listenRaw(
 /** Accepts connections; `accept` gives each its owner and gets its transport. */
 export function listen(
   options: ListenOptions,
-  accept: (makeTransport: (owner: TransportOwner) => Transport, remoteAddress: string) => void,
+  accept: (makeTransport: (owner: TransportOwner) => SocketTransport, remoteAddress: string) => void,
 ): net.Server {
   const shared = canMoveHandles();
   const hand = (accepted: net.Socket, said: Peer | undefined): void => {

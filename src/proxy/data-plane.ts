@@ -4,7 +4,7 @@ import type net from 'node:net';
 import { ClientConnection } from '../http/client-connection.ts';
 import type { FirstStage } from '../http/first-stage.ts';
 import { plainAddress } from '../http/plain-address.ts';
-import type { ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
+import type { Accepted, ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
 import { listen } from '../http/socket-transport.ts';
 import type { TransportOwner } from '../http/transport.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';
@@ -55,7 +55,8 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   draining = false;
   readonly #options: DataPlaneOptions;
   readonly #decider: Decider;
-  readonly #connections = new Set<ClientConnection>();
+  readonly http2 = false;
+  readonly #connections = new Set<Accepted>();
   readonly #servers: net.Server[] = [];
   readonly #spare: Exchange[] = [];
   readonly #end: ExchangeEnd = emptyEnd();
@@ -82,17 +83,19 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   }
 
   /** Accepts traffic on an address; resolves when it does. */
-  listen({ host, port, proxyProtocol }: Listener, reusePort = false): Promise<net.Server> {
+  async listen(listener: Listener, reusePort = false): Promise<net.Server> {
+    const { host, port, proxyProtocol, http2 } = listener;
     const firstStage = proxyProtocol ? this.#options.proxyProtocol : undefined;
+    const sessions = http2 ? await import('../http2/client-sessions.ts') : undefined;
     return new Promise((resolve, reject) => {
       const server = listen({ host, port, reusePort, firstStage }, (makeTransport, address) => {
         this.acceptedConnections++;
         const refused = this.#options.connectionLimits?.enter(plainAddress(address));
-        if (refused === undefined) this.#connections.add(new ClientConnection(this, makeTransport));
-        else {
+        if (refused !== undefined) {
           makeTransport(NOBODY).destroy();
           this.refusals.add(refused, address);
-        }
+        } else if (sessions === undefined) this.#connections.add(new ClientConnection(this, makeTransport));
+        else this.#connections.add(new sessions.FirstBytes(this, makeTransport));
       });
       this.#servers.push(server);
       server.once('error', reject);
@@ -111,7 +114,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   async drain(graceMs: number): Promise<void> {
     this.draining = true;
     for (const server of this.#servers) server.close();
-    for (const connection of [...this.#connections]) if (connection.idle) connection.close();
+    for (const connection of [...this.#connections]) connection.drain();
     if (this.#connections.size > 0) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, graceMs);
@@ -121,7 +124,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
         };
       });
     }
-    for (const connection of [...this.#connections]) connection.transport.destroy();
+    for (const connection of [...this.#connections]) connection.destroy();
   }
 
   // For connections.
@@ -132,10 +135,15 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     return exchange;
   }
 
-  onConnectionClosed(connection: ClientConnection): void {
+  onConnectionClosed(connection: Accepted): void {
     if (!this.#connections.delete(connection)) return;
-    this.#options.connectionLimits?.leave(plainAddress(connection.transport.remoteAddress));
+    this.#options.connectionLimits?.leave(plainAddress(connection.remoteAddress));
     if (this.#connections.size === 0) this.#onEmpty?.();
+  }
+
+  onBecame(former: Accepted, connection: Accepted): void {
+    this.#connections.delete(former);
+    this.#connections.add(connection);
   }
 
   // For Exchanges.
@@ -147,6 +155,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     request.peerAddress = request.clientAddress = plainAddress(transport.remoteAddress);
     request.clientPort = transport.remotePort;
     request.scheme = 'http';
+    request.http2 = connection.host.http2;
     exchange.localPort = transport.localPort;
     request.peerTrusted = false;
     if (this.#options.trusted !== undefined) applyTrust(exchange, this.#options.trusted);
@@ -207,7 +216,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     const agent = head.userAgent;
     end.userAgentStart = parsed && agent >= 0 ? head.valueStart[agent] : -1;
     end.userAgentEnd = parsed && agent >= 0 ? head.valueEnd[agent] : -1;
-    end.httpVersion = head.minorVersion === 0 ? '1.0' : '1.1';
+    end.httpVersion = request.httpVersion;
     end.scheme = request.scheme;
     end.routeId = route?.id ?? '';
     end.routeName = route?.name ?? '';

@@ -1,6 +1,6 @@
 import { ChunkedScanner, type ChunkSink } from '../http/chunked.ts';
 import { output } from '../http/output.ts';
-import { CONGESTED, type TransportOwner } from '../http/transport.ts';
+import { CONGESTED } from '../http/transport.ts';
 import type { UpstreamConnection } from '../http/upstream-connection.ts';
 import type { BodyFilter } from '../plugin/body-filter.ts';
 import type { BodySource } from '../plugin/body-source.ts';
@@ -173,7 +173,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
     output.begin();
     writeSwitchingHead(exchange);
     connection.send();
-    const tunnel: TransportOwner = new Tunnel(exchange, connection, upstream);
+    const tunnel = new Tunnel(exchange, connection, upstream);
     if (end > start) upstream.tunnel!.onData(Buffer.from(bytes.subarray(start, end)), 0, end - start);
     connection.becomeTunnel(tunnel);
     return true;

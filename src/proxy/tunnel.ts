@@ -1,4 +1,4 @@
-import type { ClientConnection } from '../http/client-connection.ts';
+import type { ClientConnection, ClientTunnel } from '../http/client-connection.ts';
 import { output } from '../http/output.ts';
 import { CONGESTED, type Transport, type TransportOwner } from '../http/transport.ts';
 import type { UpstreamConnection } from '../http/upstream-connection.ts';
@@ -6,7 +6,7 @@ import { type Deadlines, disarm, type Waiting } from '../lib/deadlines.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Two connections that only pass bytes to each other, with back-pressure, until both have ended. */
-export class Tunnel implements TransportOwner, Waiting {
+export class Tunnel implements ClientTunnel, Waiting {
   deadlines: Deadlines | null = null;
   previousWaiting: Waiting | null = null;
   nextWaiting: Waiting | null = null;
@@ -55,6 +55,8 @@ export class Tunnel implements TransportOwner, Waiting {
   onClose(): void {
     this.#close();
   }
+
+  onDraining(): void {}
 
   // What the Upstream does.
 

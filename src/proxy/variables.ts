@@ -16,7 +16,8 @@ const BY_NAME: Readonly<Record<string, (exchange: Exchange) => string | undefine
   method: (exchange) => exchange.request.method,
   request_method: (exchange) => exchange.request.method,
   request_length: (exchange) => String(exchange.bytesIn),
-  server_protocol: (exchange) => `HTTP/${exchange.request.httpVersion}`,
+  server_protocol: ({ request: { httpVersion } }) =>
+    httpVersion === '2' ? 'HTTP/2.0' : `HTTP/${httpVersion}`,
   remote_addr: (exchange) => exchange.request.clientAddress,
   remote_port: (exchange) => String(exchange.request.clientPort),
   realip_remote_addr: (exchange) => exchange.request.peerAddress,

@@ -18,6 +18,7 @@ export class ExchangeRequest implements RequestView {
   clientPort = 0;
   peerAddress = '';
   scheme: 'http' | 'https' = 'http';
+  http2 = false;
   /** The peer is a hop whose X-Forwarded-* are believed. */
   peerTrusted = false;
   collected: Uint8Array | undefined;
@@ -28,6 +29,7 @@ export class ExchangeRequest implements RequestView {
 
   reset(): void {
     this.edits.clear();
+    this.http2 = false;
     this.#path = this.#host = this.#query = this.#parameters = this.collected = undefined;
   }
 
@@ -78,6 +80,7 @@ export class ExchangeRequest implements RequestView {
   }
 
   get httpVersion(): '1.0' | '1.1' | '2' {
+    if (this.http2) return '2';
     return this.#exchange.requestHead.minorVersion === 0 ? '1.0' : '1.1';
   }
 

@@ -69,6 +69,8 @@ export interface GatewayOptions {
   readonly resolver?: AddressSource;
   readonly breakers?: Breakers;
   readonly health?: HealthSource;
+  /** What its Listener accepts, besides HTTP/1.1. */
+  readonly listener?: { readonly http2?: boolean };
   /** Takes the ends of Exchanges in place of `records`. */
   readonly sink?: ExchangeEndSink;
 }
@@ -159,7 +161,9 @@ export class Gateway {
   ): Promise<Gateway> {
     const gateway = new Gateway(options);
     test.after(() => gateway.close());
-    gateway.#server = await gateway.dataPlane.listen(resolveListener({ address: '127.0.0.1:0' }));
+    gateway.#server = await gateway.dataPlane.listen(
+      resolveListener({ address: '127.0.0.1:0', ...options.listener }),
+    );
     return gateway;
   }
 

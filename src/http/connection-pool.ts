@@ -1,15 +1,7 @@
 import { type Deadlines, deadlinesOf } from '../lib/deadlines.ts';
 import type { Transport, TransportOwner } from './transport.ts';
 import { UpstreamConnection, type UpstreamExchange } from './upstream-connection.ts';
-
-export interface PoolOptions {
-  /** Idle connections kept at most. */
-  readonly size: number;
-  /** Milliseconds after which an idle connection is closed. */
-  readonly idleTimeout: number;
-  /** Requests on one connection; 0 means no limit. */
-  readonly maxRequests: number;
-}
+import type { PoolOptions, UpstreamPool } from './upstream-pool.ts';
 
 /** Makes a connection to an address; `preface` goes in front of everything. */
 export type Connect = (address: string, owner: TransportOwner, preface?: Buffer) => Transport;
@@ -18,7 +10,7 @@ export type Connect = (address: string, owner: TransportOwner, preface?: Buffer)
  * The connections of this thread to one Target. The idle one used last is used first, so that the
  * others can grow old and close.
  */
-export class ConnectionPool {
+export class ConnectionPool implements UpstreamPool {
   readonly #connect: Connect;
   #options: PoolOptions;
   #idleDeadlines: Deadlines;
@@ -27,7 +19,6 @@ export class ConnectionPool {
   /** Where connections may lead; none for anywhere. */
   #addresses: readonly string[] = [];
   #turn = 0;
-  /** Connections that exist, idle or not. */
   count = 0;
 
   constructor(options: PoolOptions, connect: Connect) {
@@ -41,7 +32,6 @@ export class ConnectionPool {
     this.#idleDeadlines = deadlinesOf(options.idleTimeout);
   }
 
-  /** Gives up connections to other addresses than these, unless there are none: the idle ones now, the others when they come back. */
   restrict(addresses: readonly string[]): void {
     this.#addresses = addresses;
     if (addresses.length === 0) return;
@@ -50,7 +40,6 @@ export class ConnectionPool {
     }
   }
 
-  /** An idle connection that has begun the Exchange, or undefined when a new one must be made. */
   take(exchange: UpstreamExchange): UpstreamConnection | undefined {
     const connection = this.#addresses.length > 1 ? this.#takeInTurn() : this.#idle.pop();
     connection?.begin(exchange);
@@ -64,7 +53,6 @@ export class ConnectionPool {
     return index < 0 ? undefined : this.#idle.splice(index, 1)[0];
   }
 
-  /** A new connection; the Exchange hears onUpstreamReady or onUpstreamFailure. */
   open(
     address: string,
     exchange: UpstreamExchange,
@@ -102,7 +90,6 @@ export class ConnectionPool {
     if (index >= 0) this.#idle.splice(index, 1);
   }
 
-  /** Closes what is idle now, and the rest when it comes back. */
   close(): void {
     this.#closed = true;
     for (const connection of this.#idle.slice()) connection.destroy();

@@ -1,11 +1,11 @@
 import { type Deadlines, deadlinesOf, disarm, type Waiting } from '../lib/deadlines.ts';
 import { BodyFraming } from './body-framing.ts';
-import type { ConnectionPool } from './connection-pool.ts';
 import { COMPLETE, MORE } from './field-parser.ts';
 import type { Head } from './head.ts';
 import { output } from './output.ts';
 import { parseResponse } from './response-parser.ts';
 import { CONGESTED, type Transport, type TransportOwner, type WriteResult } from './transport.ts';
+import type { UpstreamPool } from './upstream-pool.ts';
 
 /** Why an attempt at a Target failed; the words of the access log's `reason`. */
 export type UpstreamFailure =
@@ -51,7 +51,7 @@ export class UpstreamConnection implements TransportOwner, Waiting {
   nextWaiting: Waiting | null = null;
   dueAt = 0;
 
-  readonly pool: ConnectionPool;
+  readonly pool: UpstreamPool;
   transport!: Transport;
   /** What it was connected to. */
   address = '';
@@ -75,12 +75,19 @@ export class UpstreamConnection implements TransportOwner, Waiting {
   #paused = false;
   tunnel: TransportOwner | null = null;
 
-  constructor(pool: ConnectionPool) {
+  constructor(pool: UpstreamPool) {
     this.pool = pool;
   }
 
   get open(): boolean {
     return this.#state !== State.Closed;
+  }
+
+  /** Its transport is part of a connection that is there already. */
+  beginReady(exchange: UpstreamExchange): void {
+    this.#state = State.Idle;
+    this.reused = true;
+    this.begin(exchange);
   }
 
   /** Takes a request: from now on what comes is its response. */

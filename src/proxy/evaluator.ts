@@ -98,9 +98,7 @@ export class Evaluator {
       gauge: () => {},
       log: this.#logger(),
       // Nothing is ever sent: pools stay empty, names stay names.
-      pools: new Pools(() => {
-        throw new Error('an evaluation opens no connection');
-      }),
+      pools: new Pools({ tls: noConnection, http2: noConnection }),
       resolver: {
         addresses: () => undefined,
         resolve: () => Promise.resolve([]),
@@ -156,4 +154,8 @@ export class Evaluator {
       };
     return { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
   }
+}
+
+function noConnection(): never {
+  throw new Error('an evaluation opens no connection');
 }

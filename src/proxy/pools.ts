@@ -1,6 +1,9 @@
+import type http2 from 'node:http2';
 import type tls from 'node:tls';
-import { type Connect, ConnectionPool, type PoolOptions } from '../http/connection-pool.ts';
+import { type Connect, ConnectionPool } from '../http/connection-pool.ts';
 import { connect, connectTls, type TlsOptions } from '../http/socket-transport.ts';
+import type { PoolOptions, UpstreamPool } from '../http/upstream-pool.ts';
+import { SessionPool } from '../http2/session-pool.ts';
 
 /** What tells one pool from another. */
 export interface PoolTarget {
@@ -10,39 +13,53 @@ export interface PoolTarget {
   readonly tls: TlsOptions | undefined;
   /** Everything about TLS that must not be shared between pools, as text. */
   readonly tlsKey: string;
+  /** It is spoken to in HTTP/2. */
+  readonly http2: boolean;
+}
+
+/** Parts of Node that plain traffic doesn't load. */
+export interface OptionalModules {
+  tls(): typeof tls;
+  http2(): typeof http2;
 }
 
 interface Held {
-  readonly pool: ConnectionPool;
+  readonly pool: UpstreamPool;
   holders: number;
 }
 
 /** The pools of a thread. Held by key, so that a changed configuration keeps its connections. */
 export class Pools {
   readonly #pools = new Map<string, Held>();
-  readonly #tls: () => typeof tls;
+  readonly #modules: OptionalModules;
 
-  /** `loadTls` gives node:tls when the first TLS Target needs it. */
-  constructor(loadTls: () => typeof tls) {
-    this.#tls = loadTls;
+  constructor(modules: OptionalModules) {
+    this.#modules = modules;
   }
 
-  hold(target: PoolTarget, options: PoolOptions): ConnectionPool {
+  hold(target: PoolTarget, options: PoolOptions): UpstreamPool {
     const key = keyOf(target);
     let held = this.#pools.get(key);
     if (held === undefined) {
-      held = { pool: new ConnectionPool(options, this.connector(target)), holders: 0 };
+      held = { pool: this.#create(target, options), holders: 0 };
       this.#pools.set(key, held);
     } else held.pool.configure(options);
     held.holders++;
     return held.pool;
   }
 
+  #create(target: PoolTarget, options: PoolOptions): UpstreamPool {
+    const { http2, port, tls: tlsOptions } = target;
+    if (http2) return new SessionPool(options, { ...this.#modules, port, tlsOptions });
+    return new ConnectionPool(options, this.connector(target));
+  }
+
   /** Makes connections to a Target that nobody shares. */
   connector({ port, tls: tlsOptions }: PoolTarget): Connect {
     return tlsOptions === undefined
       ? (address, owner, preface) => connect(address, port, owner, preface)
-      : (address, owner, preface) => connectTls(this.#tls(), address, port, tlsOptions, owner, preface);
+      : (address, owner, preface) =>
+          connectTls(this.#modules.tls(), address, port, tlsOptions, owner, preface);
   }
 
   letGo(target: PoolTarget): void {
@@ -60,5 +77,5 @@ export class Pools {
 }
 
 function keyOf(target: PoolTarget): string {
-  return `${target.host}|${target.port}|${target.tlsKey}`;
+  return `${target.host}|${target.port}|${target.http2 ? 'h2' : ''}|${target.tlsKey}`;
 }

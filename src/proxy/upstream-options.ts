@@ -59,6 +59,7 @@ export function upstreamOptions(
 ): UpstreamOptions & { readonly value: Value } {
   const upstream = value as UpstreamValue;
   const scheme = TLS_SCHEMES.has(upstream.scheme ?? '') ? 'https' : 'http';
+  const http2 = upstream.scheme === 'grpc' || upstream.scheme === 'grpcs';
   const pool = upstream.keepalive_pool ?? {};
   const proxyProtocol = upstream.proxy_protocol;
   const [tls, tlsKey] = scheme === 'https' ? tlsOptions(upstream, snapshot) : [undefined, ''];
@@ -68,6 +69,7 @@ export function upstreamOptions(
     value,
     targets: targetsOf(upstream.nodes, scheme === 'https' ? 443 : 80),
     scheme,
+    http2,
     passHost: upstream.pass_host ?? 'pass',
     upstreamHost: upstream.upstream_host ?? '',
     retries: upstream.retries,

@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
 import type { Balancer, Target as BalancerTarget } from '../balancers/balancer.ts';
-import type { ConnectionPool, PoolOptions } from '../http/connection-pool.ts';
 import type { ProxyVersion } from '../http/proxy-header.ts';
 import type { TlsOptions } from '../http/socket-transport.ts';
 import type { Transport, TransportOwner } from '../http/transport.ts';
 import type { UpstreamFailure } from '../http/upstream-connection.ts';
+import type { PoolOptions, UpstreamPool } from '../http/upstream-pool.ts';
 import { deadlinesOf } from '../lib/deadlines.ts';
 import type { CompleteHealthCheck } from '../model/health-check.ts';
 import type { CircuitBreakerOptions, RetryBudgetOptions, SlowStart, Timeout } from '../model/upstream.ts';
@@ -36,6 +36,8 @@ export interface UpstreamOptions {
   readonly id: string;
   readonly targets: readonly BalancerTarget[];
   readonly scheme: 'http' | 'https';
+  /** Its Targets are spoken to in HTTP/2. */
+  readonly http2: boolean;
   readonly passHost: 'pass' | 'node' | 'rewrite';
   readonly upstreamHost: string;
   /** Further Targets tried after the first; undefined means as many as there are. */
@@ -169,7 +171,7 @@ export class Target implements BalancerTarget {
   readonly #passive: PassiveCheck | undefined;
   /** The Host field when the Upstream passes the node's. */
   readonly hostField: string;
-  readonly pool: ConnectionPool;
+  readonly pool: UpstreamPool;
   readonly proxyProtocol: ProxyVersion | undefined;
   balancer: Balancer | undefined;
   readonly #resolver: AddressSource;
@@ -205,6 +207,7 @@ export class Target implements BalancerTarget {
       port: target.port,
       tls: options.tls && withServerName(options.tls, bare),
       tlsKey: options.proxyProtocol === undefined ? options.tlsKey : `${options.tlsKey}|announced`,
+      http2: options.http2,
     };
     this.pool = surroundings.pools.hold(this.#poolTarget, options.pool);
     if (isIP(bare) !== 0) this.#literal = bare;

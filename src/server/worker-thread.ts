@@ -71,8 +71,8 @@ async function run(): Promise<void> {
     send: sendOwnRequest,
     gauge: (reading) => tell({ type: 'gauge', reading }),
     withDefaults: (schema, config) => withDefaults(schema, config) as Value,
-    // node:tls is loaded when the first TLS Target is configured, not for plain traffic.
-    pools: new Pools(() => require('node:tls')),
+    // Loaded when the first such Target is configured, not for plain traffic.
+    pools: new Pools({ tls: () => require('node:tls'), http2: () => require('node:http2') }),
     resolver: new Resolver({
       lookups: new NetworkLookups({ servers: start.dnsServers.length > 0 ? start.dnsServers : undefined }),
     }),

@@ -6,8 +6,9 @@ import { before, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { ClientConnection } from '../../src/http/client-connection.ts';
-import { ConnectionPool, type PoolOptions } from '../../src/http/connection-pool.ts';
+import { ConnectionPool } from '../../src/http/connection-pool.ts';
 import { type Transport, type TransportOwner, WRITTEN, type WriteResult } from '../../src/http/transport.ts';
+import type { PoolOptions } from '../../src/http/upstream-pool.ts';
 import { Gateway, route } from '../support/gateway.ts';
 
 /** A connection whose other end is the test. */

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import http2 from 'node:http2';
 import net from 'node:net';
 import { after, test } from 'node:test';
 import tls from 'node:tls';
@@ -323,7 +324,7 @@ async function withGateway(
   const { snapshot } = configuration;
   const defaults = defaultSettings();
   const { client } = defaults;
-  const pools = new Pools(() => tls);
+  const pools = new Pools({ tls: () => tls, http2: () => http2 });
   const runtime = new Runtime(snapshot, {
     plugins,
     limits: state.limits,

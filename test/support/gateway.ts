@@ -1,4 +1,5 @@
 // A data plane inside the test's own process, on a port of its own, without the server around it.
+import http2 from 'node:http2';
 import type net from 'node:net';
 import tls from 'node:tls';
 import type { ClientLimits } from '../../src/http/server-exchange.ts';
@@ -88,7 +89,7 @@ export class Gateway {
   readonly errors: string[] = [];
   readonly dataPlane: DataPlane;
   readonly runtime: Runtime;
-  readonly pools = new Pools(() => tls);
+  readonly pools = new Pools({ tls: () => tls, http2: () => http2 });
   #server: net.Server | undefined;
 
   constructor(options: GatewayOptions) {

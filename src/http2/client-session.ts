@@ -38,6 +38,8 @@ export class ClientSession implements ConnectionHost, Accepted, Waiting {
   #streams = 0;
   #requests = 0;
   #leaving = false;
+  /** The client's SETTINGS came: it speaks HTTP/2. */
+  #begun = false;
 
   /** `socket` may be one of node:tls; bytes already read from it must have been put back with `unshift`. */
   constructor(host: SessionHost, http2Module: typeof http2, socket: net.Socket) {
@@ -68,6 +70,7 @@ export class ClientSession implements ConnectionHost, Accepted, Waiting {
       this.#onStream(stream, flags, raw ?? []),
     );
     session.on('remoteSettings', () => {
+      this.#begun = true;
       if (this.#streams === 0) this.limits.idle.arm(this);
     });
     session.on('error', () => {}); // 'close' follows
@@ -99,7 +102,11 @@ export class ClientSession implements ConnectionHost, Accepted, Waiting {
 
   /** Nothing has come for the time that an idle connection is kept, or no answer to our good-bye. */
   onDeadline(): void {
+    // Who hasn't begun, or was told already, doesn't listen.
+    if (this.#streams === 0 && (this.#leaving || !this.#begun)) return this.destroy();
+    this.#leaving = true;
     this.#session.close();
+    this.limits.head.arm(this);
   }
 
   /** Asks the client to open no more streams and closes when those under way have ended (RFC 9113 6.8). */

@@ -6,13 +6,12 @@ import type { ConnectionHost } from '../http/server-exchange.ts';
 import { CONGESTED, type Transport, WRITTEN, type WriteResult } from '../http/transport.ts';
 import { beginEvent } from '../lib/event-clock.ts';
 import { BodyReader } from './body-reader.ts';
+import { breakOff, cancel } from './break-off.ts';
 import { deliverChunk, deliverLastChunk } from './chunk-writer.ts';
 import { ErrorCode } from './error-code.ts';
 import { GrpcStatus, grpcTimeout } from './grpc-status.ts';
 import { addField, type Fields, isConnectionSpecific, isGrpc, readHead, requestText } from './head-text.ts';
 
-/** What a stream may still send after its answer is complete, before it is told to stop. */
-const MAX_DRAINED_BYTES = 64 * 1024;
 /** A longer wait than a timer can hold is none. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const END_STREAM = 1;
@@ -79,7 +78,6 @@ export class ClientStream implements Transport, ChunkSink {
   /** Nothing more is written. */
   #ended = false;
   #closed = false;
-  #drained = 0;
   /** The response is gRPC's and ends with trailers. */
   #grpc = false;
   #expired = false;
@@ -143,12 +141,8 @@ export class ClientStream implements Transport, ChunkSink {
   // What the client sends.
 
   onData(bytes: Buffer): void {
-    if (this.#closed) return;
-    if (this.#ended) {
-      // Whoever was answered may stop sending (RFC 9113 8.1).
-      this.#drained += bytes.length;
-      if (this.#drained > MAX_DRAINED_BYTES) this.#stream.close(ErrorCode.No);
-    } else if (this.#chunked) deliverChunk(this.connection, bytes);
+    if (this.#closed || this.#ended) return;
+    if (this.#chunked) deliverChunk(this.connection, bytes);
     else this.connection.onData(bytes, 0, bytes.length);
   }
 
@@ -184,7 +178,7 @@ export class ClientStream implements Transport, ChunkSink {
       at = this.#writeHead(bytes, at, end);
       if (at < 0) return WRITTEN;
     }
-    if (!this.#body.read(bytes, at, end)) this.#stream.close(ErrorCode.Internal);
+    if (!this.#body.read(bytes, at, end)) breakOff(this.#stream);
     else if (this.#body.complete) this.#finish();
     return this.#stream.writableNeedDrain && !this.#ended ? CONGESTED : WRITTEN;
   }
@@ -224,7 +218,7 @@ export class ClientStream implements Transport, ChunkSink {
   }
 
   #breakOff(): number {
-    this.#stream.close(ErrorCode.Internal);
+    breakOff(this.#stream);
     return -1;
   }
 
@@ -232,17 +226,18 @@ export class ClientStream implements Transport, ChunkSink {
     // node:http2 keeps what it is given until it has sent it.
     const copy = Buffer.from(bytes.subarray(start, end));
     if (this.#body.complete && !this.#body.chunked) {
-      this.#ended = true;
-      this.#stream.end(copy);
+      this.#finish(copy);
     } else this.#stream.write(copy);
   }
 
-  /** The response is complete. */
-  #finish(): void {
+  /** The response is complete with these bytes. */
+  #finish(last?: Buffer): void {
     clearTimeout(this.#timer);
     if (this.#ended) return;
     this.#ended = true;
-    this.#stream.end();
+    this.#stream.end(last);
+    // Whoever was answered may stop sending (RFC 9113 8.1).
+    if (!this.#requestEnded) this.#stream.close(ErrorCode.No);
   }
 
   responseTrailers(): Fields {
@@ -272,7 +267,8 @@ export class ClientStream implements Transport, ChunkSink {
 
   destroy(): void {
     if (this.#closed) return;
-    this.#stream.close(this.#ended ? ErrorCode.No : ErrorCode.Cancel);
+    if (this.#ended) this.#stream.close(ErrorCode.No);
+    else cancel(this.#stream);
   }
 
   reset(): void {
@@ -281,6 +277,6 @@ export class ClientStream implements Transport, ChunkSink {
       // A call that fails says so in its trailers; INTERNAL_ERROR would blame the gateway.
       this.#aborted = true;
       this.#finish();
-    } else this.#stream.close(ErrorCode.Internal);
+    } else breakOff(this.#stream);
   }
 }

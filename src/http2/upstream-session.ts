@@ -17,6 +17,9 @@ const SESSION_WINDOW = MAX_STREAMS * STREAM_WINDOW;
 const SILENT_MS = 10_000;
 const PONG = deadlinesOf(5_000);
 
+/** A field that came twice is the Target's to judge; missing in the types for clients. */
+const LENIENT = { strictSingleValueFields: false };
+
 /** A connection to a Target in HTTP/2, for many requests at once. */
 export class UpstreamSession implements Waiting {
   deadlines: Deadlines | null = null;
@@ -54,6 +57,7 @@ export class UpstreamSession implements Waiting {
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
       maxHeaderListPairs: 128,
       maxSessionMemory: 32,
+      ...LENIENT,
     });
     const session = this.#session;
     session.on('connect', () => this.#onConnect());

@@ -5,6 +5,7 @@ import { CONGESTED, type Transport, WRITTEN, type WriteResult } from '../http/tr
 import type { UpstreamConnection } from '../http/upstream-connection.ts';
 import { beginEvent } from '../lib/event-clock.ts';
 import { BodyReader } from './body-reader.ts';
+import { cancel } from './break-off.ts';
 import { deliverChunk, deliverLastChunk } from './chunk-writer.ts';
 import { ErrorCode } from './error-code.ts';
 import { addField, type Fields, isConnectionSpecific, isGrpc, readHead, responseText } from './head-text.ts';
@@ -308,7 +309,7 @@ export class UpstreamStream implements Transport, ChunkSink {
   destroy(): void {
     const session = this.session;
     if (this.#stream !== undefined) {
-      if (!this.#done) this.#stream.close(ErrorCode.Cancel);
+      if (!this.#done) cancel(this.#stream);
     } else session?.leave(this);
     this.#done = true;
   }

@@ -7,6 +7,7 @@ import { dropReply, type Reply } from '../plugin/reply.ts';
 import { nameCodings } from './body-filters.ts';
 import { dateLine, now } from './clock.ts';
 import { type Exchange, Stage } from './exchange.ts';
+import { putGrpcReply, wantsGrpcReply } from './grpc-reply.ts';
 import { PluginFailure } from './pipeline.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
@@ -109,6 +110,14 @@ function send(exchange: Exchange, body: Uint8Array | BodySource): void {
   const length = body.length ?? -1;
   exchange.responding.begun = true;
   if (!connection.canDrain) connection.keepAlive = false;
+  if (exchange.request.http2 && wantsGrpcReply(exchange)) {
+    if (isBodySource(body)) body.close();
+    putGrpcReply(exchange, isBodySource(body) ? EMPTY : body);
+    exchange.bytesOut += output.length;
+    connection.send();
+    exchange.finish();
+    return;
+  }
   output.begin();
   output.putAll(response.statusLine);
   if (!response.edits.has('date')) output.putAll(dateLine(now()));

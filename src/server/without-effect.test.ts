@@ -28,7 +28,7 @@ test('says nothing of what is heeded', () => {
 });
 
 test('names what is not, in Upstreams of their own and in place', () => {
-  const upstream = { nodes, scheme: 'grpc', discovery_type: 'dns' };
+  const upstream = { nodes, scheme: 'kafka', discovery_type: 'dns' };
   assert.deepEqual(
     withoutEffect(
       [

@@ -20,6 +20,8 @@ const UPSTREAM_FIELDS: Readonly<Record<string, string>> = {
   discovery_type: 'services are not discovered yet, so there are no Targets',
 };
 
+const SPOKEN: ReadonlySet<string> = new Set(['http', 'https', 'grpc', 'grpcs', 'tcp', 'tls', 'udp']);
+
 /** One line for each thing that is configured and not heeded. */
 export function withoutEffect(
   resources: Iterable<Written>,
@@ -46,9 +48,8 @@ export function withoutEffect(
     if (upstream.slow_start !== undefined && (type === 'chash' || type === 'ewma')) {
       say(`${prefix}slow_start`, `with ${type} new Targets get their whole share at once`);
     }
-    const stream = scheme === 'tcp' || scheme === 'tls' || scheme === 'udp';
-    if (scheme !== undefined && scheme !== 'http' && scheme !== 'https' && !stream) {
-      say(`${prefix}scheme`, `Targets are spoken to by http or https, not by ${String(scheme)}`);
+    if (typeof scheme === 'string' && !SPOKEN.has(scheme)) {
+      say(`${prefix}scheme`, `nothing speaks ${scheme} to Targets`);
     }
   }
   return lines;

@@ -111,6 +111,7 @@ export class UpstreamSession implements Waiting {
   leave(stream: UpstreamStream): void {
     if (!this.#streams.delete(stream) || this.#streams.size > 0) return;
     if (!this.ready) this.destroy();
+    else if (this.#leaving) this.#end();
     else if (this.usable && !this.#pinging) this.pool.onIdle(this);
   }
 
@@ -160,6 +161,11 @@ export class UpstreamSession implements Waiting {
   #retire(): void {
     this.#leaving = true;
     this.pool.onGone(this);
+    // GOAWAY would overtake a request that is about to leave, and the Target refuse it.
+    if (this.#streams.size === 0) this.#end();
+  }
+
+  #end(): void {
     if (!this.#session.closed && !this.#session.destroyed) this.#session.close();
   }
 

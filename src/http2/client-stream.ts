@@ -15,6 +15,8 @@ import { addField, type Fields, isConnectionSpecific, isGrpc, readHead, requestT
 /** A longer wait than a timer can hold is none. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const END_STREAM = 1;
+/** What a stream may still send after its answer is complete, before it is told to stop. */
+const MAX_DRAINED_BYTES = 64 * 1024;
 
 /** What the session knows of its client. */
 export interface ClientAddress {
@@ -78,6 +80,7 @@ export class ClientStream implements Transport, ChunkSink {
   /** Nothing more is written. */
   #ended = false;
   #closed = false;
+  #drained = 0;
   /** The response is gRPC's and ends with trailers. */
   #grpc = false;
   #expired = false;
@@ -141,8 +144,13 @@ export class ClientStream implements Transport, ChunkSink {
   // What the client sends.
 
   onData(bytes: Buffer): void {
-    if (this.#closed || this.#ended) return;
-    if (this.#chunked) deliverChunk(this.connection, bytes);
+    if (this.#closed) return;
+    if (this.#ended) {
+      // Whoever was answered may stop sending (RFC 9113 8.1). Not told at once: what is on its way
+      // ends the stream cleanly, and some clients forget an answer when a reset follows.
+      this.#drained += bytes.length;
+      if (this.#drained > MAX_DRAINED_BYTES) this.#stream.close(ErrorCode.No);
+    } else if (this.#chunked) deliverChunk(this.connection, bytes);
     else this.connection.onData(bytes, 0, bytes.length);
   }
 
@@ -235,9 +243,9 @@ export class ClientStream implements Transport, ChunkSink {
     clearTimeout(this.#timer);
     if (this.#ended) return;
     this.#ended = true;
+    // No drain is heard of a stream that is ended, and the engine waits for one.
+    if (!this.#requestEnded) this.#stream.on('finish', onDrain);
     this.#stream.end(last);
-    // Whoever was answered may stop sending (RFC 9113 8.1).
-    if (!this.#requestEnded) this.#stream.close(ErrorCode.No);
   }
 
   responseTrailers(): Fields {
@@ -267,7 +275,7 @@ export class ClientStream implements Transport, ChunkSink {
 
   destroy(): void {
     if (this.#closed) return;
-    if (this.#ended) this.#stream.close(ErrorCode.No);
+    if (this.#ended && this.#stream.writableFinished) this.#stream.close(ErrorCode.No);
     else cancel(this.#stream);
   }
 

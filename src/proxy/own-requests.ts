@@ -46,6 +46,7 @@ class OwnConversation implements ConnectionHost, ExchangeHost, Transport {
   readonly limits = LIMITS;
   readonly draining = false;
   readonly geo = undefined;
+  readonly http2 = false;
   readonly maxCollectedBytes: number;
   readonly remoteAddress = '127.0.0.1';
   readonly remotePort = 0;

@@ -10,6 +10,7 @@ import { announcement } from './forwarded.ts';
 import { writeRequestHead } from './request-writer.ts';
 import { TotalTimeout } from './total-timeout.ts';
 import type { Target, Upstream } from './upstream.ts';
+import { refusedHandshake } from './websocket-handshake.ts';
 
 /** A body up to this size that came at once is kept, so that an idempotent request can be sent again. */
 const MAX_REPLAY_BYTES = 64 * 1024;
@@ -166,6 +167,8 @@ export class Forwarding {
   /** Sends the request to one Target after the other until one answers. */
   forward(upstream: Upstream): void {
     const exchange = this.#exchange;
+    const refusal = exchange.requestHead.upgrade ? refusedHandshake(exchange) : undefined;
+    if (refusal !== undefined) return exchange.reply(refusal);
     exchange.stage = Stage.Forwarding;
     this.#upstream = upstream;
     this.#forwardingStarted = exchange.started;

@@ -4,6 +4,7 @@ import { Known } from '../http/known-header.ts';
 import { output } from '../http/output.ts';
 import type { Exchange } from './exchange.ts';
 import type { Target, Upstream } from './upstream.ts';
+import { wantsWebSocket } from './websocket-handshake.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 const SPACE = bytes(' ');
@@ -141,19 +142,4 @@ function writeIdentity(exchange: Exchange, field: Buffer, name: string, value: s
   if (/^[ -~]*$/.test(value)) output.putText(value);
   else output.putAll(Buffer.from(value.replace(/[\0-\x1f\x7f]/g, ' '), 'utf8'));
   output.putAll(CRLF);
-}
-
-/** Whether the request asks for a WebSocket, well-formed, on a Route that allows it (RFC 6455 4.1). */
-export function wantsWebSocket(exchange: Exchange): boolean {
-  const head = exchange.requestHead;
-  if (!head.upgrade || exchange.route?.websocket !== true || head.minorVersion !== 1) return false;
-  // The bytes after the head must be the tunnel's alone.
-  if (head.chunked || head.contentLength > 0) return false;
-  const { request } = exchange;
-  return (
-    request.method === 'GET' &&
-    request.header('upgrade')?.toLowerCase() === 'websocket' &&
-    request.header('sec-websocket-version') === '13' &&
-    /^[A-Za-z0-9+/]{22}==$/.test(request.header('sec-websocket-key') ?? '')
-  );
 }

@@ -8,7 +8,6 @@ import { BodyFilters, type FilteredBody, nameCodings } from './body-filters.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { PluginFailure } from './pipeline.ts';
 import { runResponseHeaders } from './reply-writer.ts';
-import { wantsWebSocket } from './request-writer.ts';
 import {
   type BodyFraming,
   writeInterimHead,
@@ -17,6 +16,7 @@ import {
 } from './response-writer.ts';
 import { SourceReader, type SourceSink } from './source-reader.ts';
 import { Tunnel } from './tunnel.ts';
+import { acceptsWebSocket, wantsWebSocket } from './websocket-handshake.ts';
 
 /**
  * What happens to the body's bytes: sent as they came, sent without chunks, held for the handlers,
@@ -162,9 +162,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
   onSwitched(upstream: UpstreamConnection, bytes: Uint8Array, start: number, end: number): boolean {
     const exchange = this.#exchange;
     const { connection } = exchange;
-    const { responseHead } = exchange;
-    if (connection === null || !wantsWebSocket(exchange) || !responseHead.upgrade) return false;
-    if (exchange.response.header('upgrade')?.toLowerCase() !== 'websocket') return false;
+    if (connection === null || !wantsWebSocket(exchange) || !acceptsWebSocket(exchange)) return false;
     exchange.upstreamStatus = 101;
     exchange.forwarding.onAnswered();
     exchange.response.begin(101, 'upstream');

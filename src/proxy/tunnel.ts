@@ -2,8 +2,14 @@ import type { ClientConnection, ClientTunnel } from '../http/client-connection.t
 import { output } from '../http/output.ts';
 import { CONGESTED, type Transport, type TransportOwner } from '../http/transport.ts';
 import type { UpstreamConnection } from '../http/upstream-connection.ts';
-import { type Deadlines, disarm, type Waiting } from '../lib/deadlines.ts';
+import { closeFrame, FrameFollower } from '../http/websocket-frames.ts';
+import { type Deadlines, deadlinesOf, disarm, type Waiting } from '../lib/deadlines.ts';
 import type { Exchange } from './exchange.ts';
+
+/** "Going away" (RFC 6455 7.4.1). */
+const GOING_AWAY = 1001;
+/** How long both sides may take to say good-bye. */
+const FAREWELL = deadlinesOf(2_000);
 
 /** Two connections that only pass bytes to each other, with back-pressure, until both have ended. */
 export class Tunnel implements ClientTunnel, Waiting {
@@ -17,6 +23,13 @@ export class Tunnel implements ClientTunnel, Waiting {
   readonly #client: Transport;
   readonly #upstream: UpstreamConnection;
   #closed = false;
+  /** What has passed in each direction, to know where a Close frame of ours may stand. */
+  readonly #toUpstream = new FrameFollower();
+  readonly #toClient = new FrameFollower();
+  #draining = false;
+  /** Our Close frame was sent; nothing may follow it. */
+  #upstreamTold = false;
+  #clientTold = false;
 
   constructor(exchange: Exchange, connection: ClientConnection, upstream: UpstreamConnection) {
     this.#exchange = exchange;
@@ -29,7 +42,7 @@ export class Tunnel implements ClientTunnel, Waiting {
 
   /** Neither side has said anything for the time that the Upstream may take between two reads. */
   onDeadline(): void {
-    this.#exchange.reason = 'tunnel_idle';
+    if (!this.#draining) this.#exchange.reason = 'tunnel_idle';
     this.#close();
   }
 
@@ -41,7 +54,15 @@ export class Tunnel implements ClientTunnel, Waiting {
     if (this.#closed) return;
     this.#rest();
     this.#exchange.bytesIn += end - start;
-    if (output.relay(this.#upstream.transport, bytes, start, end) === CONGESTED) this.#client.pause();
+    const to = this.#toUpstream.follow(bytes, start, end, this.#draining && !this.#upstreamTold);
+    if (!this.#upstreamTold) {
+      if (output.relay(this.#upstream.transport, bytes, start, to) === CONGESTED) this.#client.pause();
+    }
+    if (this.#draining) {
+      this.#sayGoodBye();
+      this.#toUpstream.follow(bytes, to, end, false);
+      this.#closeIfBothAnswered();
+    }
   }
 
   onEnd(): void {
@@ -56,7 +77,34 @@ export class Tunnel implements ClientTunnel, Waiting {
     this.#close();
   }
 
-  onDraining(): void {}
+  onDraining(): void {
+    if (this.#draining || this.#closed) return;
+    this.#draining = true;
+    this.#exchange.reason = 'draining';
+    FAREWELL.arm(this);
+    this.#sayGoodBye();
+  }
+
+  /** Sends a Close frame to each side whose last frame is complete. */
+  #sayGoodBye(): void {
+    if (!this.#upstreamTold && this.#toUpstream.between) {
+      this.#upstreamTold = true;
+      if (!this.#toUpstream.closed) this.#send(this.#upstream.transport, true);
+    }
+    if (!this.#clientTold && this.#toClient.between) {
+      this.#clientTold = true;
+      if (!this.#toClient.closed) this.#send(this.#client, false);
+    }
+  }
+
+  #closeIfBothAnswered(): void {
+    if (this.#toUpstream.closed && this.#toClient.closed) this.#close();
+  }
+
+  #send(to: Transport, masked: boolean): void {
+    const frame = closeFrame(GOING_AWAY, masked);
+    to.write(frame, 0, frame.length);
+  }
 
   // What the Upstream does.
 
@@ -64,7 +112,15 @@ export class Tunnel implements ClientTunnel, Waiting {
     if (this.#closed) return;
     this.#rest();
     this.#exchange.bytesOut += end - start;
-    if (output.relay(this.#client, bytes, start, end) === CONGESTED) this.#upstream.transport.pause();
+    const to = this.#toClient.follow(bytes, start, end, this.#draining && !this.#clientTold);
+    if (!this.#clientTold) {
+      if (output.relay(this.#client, bytes, start, to) === CONGESTED) this.#upstream.transport.pause();
+    }
+    if (this.#draining) {
+      this.#sayGoodBye();
+      this.#toClient.follow(bytes, to, end, false);
+      this.#closeIfBothAnswered();
+    }
   }
 
   onUpstreamEnd(): void {
@@ -80,7 +136,9 @@ export class Tunnel implements ClientTunnel, Waiting {
   }
 
   #rest(): void {
-    this.#upstream.readDeadlines.arm(this);
+    if (!this.#draining) this.#upstream.readDeadlines.arm(this);
+    // A frame that is under way may take its time, as long as it moves.
+    else if (!this.#upstreamTold || !this.#clientTold) FAREWELL.arm(this);
   }
 
   /** The Exchange ends here and may be another request's from then on. */

@@ -64,24 +64,51 @@ test('passes bytes both ways, also those that come with the handshake', async (t
   assert.ok(record.bytesIn > 300_000 && record.bytesOut > 300_000);
 });
 
-const DECLINED: [name: string, bytes: string][] = [
-  ['another version', handshake({ 'Sec-WebSocket-Version': '777' })],
-  ['no version', handshake({ 'Sec-WebSocket-Version': undefined })],
-  ['no key', handshake({ 'Sec-WebSocket-Key': undefined })],
-  ['a key of the wrong size', handshake({ 'Sec-WebSocket-Key': 'abc' })],
+const REFUSED: [name: string, status: number, bytes: string][] = [
+  ['another version', 426, handshake({ 'Sec-WebSocket-Version': '777' })],
+  ['no version', 426, handshake({ 'Sec-WebSocket-Version': undefined })],
+  ['no key', 400, handshake({ 'Sec-WebSocket-Key': undefined })],
+  ['a key of the wrong size', 400, handshake({ 'Sec-WebSocket-Key': 'abc' })],
+  ['POST', 400, handshake({}, 'POST / HTTP/1.1')],
+  ['a body', 400, `${handshake({ 'Content-Length': '3' })}abc`],
+];
+for (const [name, status, bytes] of REFUSED) {
+  test(`answers ${status} to a handshake with ${name}, and asks no Upstream`, async (t) => {
+    const { client, upstream, gateway } = await setUp(t);
+    client.write(bytes);
+    await client.has('\r\n\r\n');
+    const [response] = client.responses();
+    assert.equal(response.status, status);
+    if (status === 426) assert.equal(response.fields.get('sec-websocket-version'), '13');
+    assert.equal((await gateway.recorded(1))[0].status, status);
+    assert.equal(upstream.requests.length, 0);
+  });
+}
+
+const IGNORED: [name: string, bytes: string][] = [
   ['no Connection: upgrade', handshake({ Connection: undefined })],
   ['another protocol', handshake({ Upgrade: 'h2c' })],
-  ['POST', handshake({}, 'POST / HTTP/1.1')],
   ['HTTP/1.0', handshake({}, 'GET / HTTP/1.0')],
-  ['a body', `${handshake({ 'Content-Length': '3' })}abc`],
 ];
-for (const [name, bytes] of DECLINED) {
-  test(`opens no tunnel for a handshake with ${name}, not even when the Upstream would`, async (t) => {
+for (const [name, bytes] of IGNORED) {
+  test(`opens no tunnel for a request with ${name}, not even when the Upstream would`, async (t) => {
     const { client, upstream, gateway } = await setUp(t);
     client.write(bytes);
     assert.match(await client.has('\r\n\r\n'), /^HTTP\/1\.1 502 /);
     assert.equal(upstream.requests[0].fields.has('upgrade'), false);
     assert.equal((await gateway.recorded(1))[0].reason, 'bad_response');
+  });
+}
+
+for (const accept of ['', 's3pPLMBiTxaQ9kYGzzhZRbK+xOp=']) {
+  test(`opens no tunnel when the Upstream's proof is ${accept || 'missing'}`, async (t) => {
+    const answer = ACCEPTED.replace(
+      /Sec-WebSocket-Accept: \S+\r\n/,
+      accept && `Sec-WebSocket-Accept: ${accept}\r\n`,
+    );
+    const { client } = await setUp(t, { onRequest: () => answer });
+    client.write(handshake());
+    assert.match(await client.has('\r\n\r\n'), /^HTTP\/1\.1 502 /);
   });
 }
 

@@ -75,6 +75,10 @@ export class ClientConnection implements TransportOwner, Waiting, Accepted {
     return this.#body.chunkedBytes;
   }
 
+  get remoteAddress(): string {
+    return this.transport.remoteAddress;
+  }
+
   drain(): void {
     if (this.#state === State.Tunnel) this.tunnel?.onDraining();
     else if (this.#state === State.Head && this.exchange === null) this.close();

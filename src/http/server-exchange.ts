@@ -48,6 +48,7 @@ export interface ConnectionHost {
 
 /** What was accepted from a client, as the one sees it that has to end it one day. */
 export interface Accepted {
+  readonly remoteAddress: string;
   /** Closes as soon as nothing is under way; says so to the client where the protocol can. */
   drain(): void;
   /** Closes at once. */

@@ -159,8 +159,8 @@ export class SocketTransport implements Transport {
   detach(): net.Socket {
     const socket = this.#socket;
     socket.off('end', onEnd).off('drain', onDrain).off('error', onError).off('close', onClose);
-    if (!this.#shared) return socket.off('data', onData).pause();
     this.pause();
+    if (!this.#shared) return socket.off('data', onData);
     const handle = socket._handle;
     socket._handle = null;
     return new net.Socket({ handle, pauseOnCreate: true } as unknown as net.SocketConstructorOpts);

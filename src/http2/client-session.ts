@@ -41,14 +41,9 @@ export class ClientSession implements ConnectionHost, Accepted, Waiting {
   /** The client's SETTINGS came: it speaks HTTP/2. */
   #begun = false;
 
-  /** `socket` may be one of node:tls; bytes already read from it must have been put back with `unshift`. */
-  constructor(host: SessionHost, http2Module: typeof http2, socket: net.Socket) {
+  constructor(host: SessionHost, http2Module: typeof http2, socket: net.Socket, address: ClientAddress) {
     this.#host = host;
-    this.#address = {
-      remoteAddress: socket.remoteAddress ?? '',
-      remotePort: socket.remotePort ?? 0,
-      localPort: socket.localPort ?? 0,
-    };
+    this.#address = address;
     // A stream is one request's connection.
     this.limits = { ...host.limits, maxRequests: 1 };
     const { maxHeadBytes, maxFields } = host.limits;
@@ -79,6 +74,10 @@ export class ClientSession implements ConnectionHost, Accepted, Waiting {
       host.onConnectionClosed(this);
     });
     this.limits.head.arm(this);
+  }
+
+  get remoteAddress(): string {
+    return this.#address.remoteAddress;
   }
 
   get draining(): boolean {

@@ -9,13 +9,26 @@ import type { SocketTransport } from '../http/socket-transport.ts';
 import type { TransportOwner } from '../http/transport.ts';
 import { type Deadlines, disarm, type Waiting } from '../lib/deadlines.ts';
 import { ClientSession, type SessionHost } from './client-session.ts';
+import type { ClientAddress } from './client-stream.ts';
 
 /** No request of HTTP/1.1 begins so: PRI is a method for nothing else, and the version is none of its. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n');
 
-/** Serves HTTP/2 on a connected socket; bytes already read from it must have been put back with `unshift`. */
-export function serve(host: SessionHost, socket: net.Socket): ClientSession {
-  return new ClientSession(host, http2, socket);
+/**
+ * Serves HTTP/2 on a connected socket of node:net or node:tls. Bytes already read from it must have
+ * been put back with `unshift`. The host hears when it is closed.
+ */
+export function serve(
+  host: SessionHost,
+  socket: net.Socket,
+  address: ClientAddress = addressOf(socket),
+): ClientSession {
+  return new ClientSession(host, http2, socket, address);
+}
+
+function addressOf(socket: net.Socket): ClientAddress {
+  const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
+  return { remoteAddress, remotePort, localAddress, localPort };
 }
 
 /** A connection whose protocol is not known yet. */
@@ -33,6 +46,10 @@ export class FirstBytes implements TransportOwner, Accepted, Waiting {
     this.#host = host;
     this.#transport = makeTransport(this);
     host.limits.head.arm(this);
+  }
+
+  get remoteAddress(): string {
+    return this.#transport.remoteAddress;
   }
 
   onConnected(): void {}
@@ -61,9 +78,11 @@ export class FirstBytes implements TransportOwner, Accepted, Waiting {
 
   #become2(bytes: Buffer): void {
     disarm(this);
+    const { remoteAddress, remotePort, localAddress, localPort } = this.#transport;
     const socket = this.#transport.detach();
     socket.unshift(bytes);
-    this.#host.onBecame(this, serve(this.#host, socket));
+    const address = { remoteAddress, remotePort, localAddress, localPort };
+    this.#host.onBecame(this, serve(this.#host, socket, address));
   }
 
   onEnd(): void {

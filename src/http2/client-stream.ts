@@ -19,11 +19,7 @@ const END_STREAM = 1;
 const MAX_DRAINED_BYTES = 64 * 1024;
 
 /** What the session knows of its client. */
-export interface ClientAddress {
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localPort: number;
-}
+export type ClientAddress = Pick<Transport, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
 
 interface Owned extends ServerHttp2Stream {
   transport: ClientStream;
@@ -131,6 +127,10 @@ export class ClientStream implements Transport, ChunkSink {
 
   get remotePort(): number {
     return this.#address.remotePort;
+  }
+
+  get localAddress(): string {
+    return this.#address.localAddress;
   }
 
   get localPort(): number {

@@ -99,6 +99,7 @@ export class UpstreamStream implements Transport, ChunkSink {
 
   readonly remoteAddress = '';
   readonly remotePort = 0;
+  readonly localAddress = '';
   readonly localPort = 0;
 
   constructor(owner: UpstreamConnection) {

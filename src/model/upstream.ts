@@ -226,6 +226,9 @@ export function checkUpstream(value: Upstream): string | undefined {
     if (match === null || port < 1 || port > 65535)
       return `invalid configuration: invalid node address ${address}`;
   }
+  if (value.proxy_protocol !== undefined && (value.scheme === 'grpc' || value.scheme === 'grpcs')) {
+    return 'proxy_protocol is for one client per connection; with the scheme grpc many share one';
+  }
   if (value.pass_host === 'rewrite' && !value.upstream_host) {
     return "`upstream_host` can't be empty when `pass_host` is `rewrite`";
   }

@@ -43,6 +43,19 @@ export interface ChunkSink {
   onChunkData(bytes: Uint8Array, start: number, end: number): void;
 }
 
+/** The fields of a trailer section as ChunkedScanner gives it, names as sent. */
+export function trailerFields(bytes: readonly number[]): [name: string, value: string][] {
+  if (bytes.length < 2) return [];
+  return Buffer.from(bytes)
+    .latin1Slice()
+    .split('\r')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon), line.slice(colon + 1).trim()];
+    });
+}
+
 /**
  * Follows a chunked body (RFC 9112 7.1) byte by byte, so that what is forwarded as it came is
  * known to be well-formed, and tells where it ends. Without the white space that the grammar

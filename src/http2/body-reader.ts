@@ -1,4 +1,4 @@
-import { CHUNK_BAD, CHUNK_MORE, ChunkedScanner, type ChunkSink } from '../http/chunked.ts';
+import { CHUNK_BAD, CHUNK_MORE, ChunkedScanner, type ChunkSink, trailerFields } from '../http/chunked.ts';
 import { addField, type Fields } from './head-text.ts';
 
 /** What becomes of a body's bytes: none come, so many, in chunks, until the connection's end. */
@@ -62,12 +62,8 @@ export class BodyReader {
   /** The trailers that came with the last chunk. */
   trailers(): Fields {
     const fields: Fields = {};
-    const bytes = this.#scanner?.trailers;
-    if (bytes === undefined || bytes === null || bytes.length < 2) return fields;
-    for (const line of Buffer.from(bytes).latin1Slice().split('\r')) {
-      const colon = line.indexOf(':');
-      if (colon > 0) addField(fields, line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
-    }
+    const bytes = this.#scanner?.trailers ?? [];
+    for (const [name, value] of trailerFields(bytes)) addField(fields, name.toLowerCase(), value);
     return fields;
   }
 }

@@ -16,6 +16,11 @@ export interface BodyFilter {
    * later. Returns false to get no more until `next.resume()`, when it can't keep up.
    */
   write(bytes: Uint8Array, next: BodySink): boolean | void;
+  /**
+   * Takes the trailers, names as sent, just before `end`. Without this method they go on behind the
+   * body, where it goes in chunks or over HTTP/2.
+   */
+  trailers?(fields: readonly (readonly [name: string, value: string])[]): void;
   /** The body is complete: whatever was held back goes to `next`, and then `next.end()`, now or later. It may come before `resume` was called. */
   end(next: BodySink): void;
   /** The body will never be complete: the client or the Upstream is gone. Nothing is heard any more. */

@@ -50,6 +50,8 @@ export interface UpstreamRequestView {
   /** The Host field; undefined means what the Upstream's `pass_host` says. */
   host: string | undefined;
   scheme: 'http' | 'https' | undefined;
+  /** What is sent in place of the body. Only for Bindings that declared `needsBody: 'request'`, and only where there is one. */
+  body: Uint8Array;
 }
 
 export interface ResponseView {
@@ -132,8 +134,7 @@ export interface ResponseExchange extends Base {
     /** Sends these bytes instead of the body; the framing follows. */
     replaceBody(body: string | Uint8Array): void;
     /**
-     * Lets the body pass through a filter, after those added before. The framing follows; trailers
-     * are dropped. A response without a body (HEAD, 204, 304) only aborts the filter.
+     * Lets the body pass through a filter, after those added before. The framing follows. A response without a body (HEAD, 204, 304) only aborts the filter.
      */
     filterBody(filter: BodyFilter): void;
   };

@@ -8,6 +8,7 @@ import { cors } from './cors/cors.ts';
 import { faultInjection } from './fault-injection/fault-injection.ts';
 import { geoRestriction } from './geo-restriction/geo-restriction.ts';
 import { gzip } from './gzip/gzip.ts';
+import { grpcWeb } from './grpc-web/grpc-web.ts';
 import { ipRestriction } from './ip-restriction/ip-restriction.ts';
 import { keyAuth } from './key-auth/key-auth.ts';
 import { limitConn } from './limit-conn/limit-conn.ts';
@@ -57,5 +58,6 @@ export const plugins: readonly Plugin[] = [
   redirect,
   responseRewrite,
   limitRate,
+  grpcWeb,
   prometheus,
 ];

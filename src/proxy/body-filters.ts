@@ -44,6 +44,13 @@ export class BodyFilters {
     this.endTo(0);
   }
 
+  /** Gives the trailers to the filter that wants them; false when none does. */
+  takeTrailers(fields: readonly (readonly [name: string, value: string])[]): boolean {
+    const taker = this.#filters.find((filter) => filter.trailers !== undefined);
+    taker?.trailers?.(fields);
+    return taker !== undefined;
+  }
+
   /** The Exchange has ended: filters that still work hear of it, and are not heard any more. */
   abort(): void {
     if (this.#over) return;

@@ -1,4 +1,4 @@
-import { ChunkedScanner, type ChunkSink } from '../http/chunked.ts';
+import { ChunkedScanner, type ChunkSink, trailerFields } from '../http/chunked.ts';
 import { output } from '../http/output.ts';
 import { CONGESTED } from '../http/transport.ts';
 import type { UpstreamConnection } from '../http/upstream-connection.ts';
@@ -41,6 +41,8 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
   /** Why no more of the body may come: the client takes no more, or a filter can't keep up. */
   #congested = false;
   #filterFull = false;
+  /** The trailer section that came behind the body that filters see. */
+  #trailers: number[] = NO_TRAILERS;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -56,6 +58,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
     if (this.#filters !== null) {
       this.#filters.abort();
       this.#filters = null;
+      this.#trailers = NO_TRAILERS;
     }
     if (this.#source !== null) {
       this.#source.stop();
@@ -117,7 +120,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
       this.#pieces = [];
       this.transform(() => this.#sendWhole());
     } else if (this.#mode === 'replace') this.#sendWhole();
-    else if (this.#mode === 'filter') this.#filters?.end();
+    else if (this.#mode === 'filter') this.#endFilters();
     else exchange.finish();
   }
 
@@ -249,6 +252,13 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
     this.#resume();
   }
 
+  #endFilters(): void {
+    if (this.#trailers.length > 2 && this.#filters?.takeTrailers(trailerFields(this.#trailers))) {
+      this.#trailers = NO_TRAILERS;
+    }
+    this.#filters?.end();
+  }
+
   /** A response without a body: filters have nothing to do, and the length of what they would have made is unknown. */
   #refuseFilters(): void {
     const { response, responseHead } = this.#exchange;
@@ -280,7 +290,9 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
     if (exchange.connection === null) return;
     if (this.#chunks) {
       output.begin();
-      output.putText('0\r\n\r\n');
+      output.putText('0\r\n');
+      for (const [name, value] of trailerFields(this.#trailers)) output.putText(`${name}: ${value}\r\n`);
+      output.putText('\r\n');
       exchange.bytesOut += output.length;
       exchange.connection.send();
     }
@@ -321,6 +333,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
       if (this.#decoder.sink === null) {
         this.#decoder.reset();
         this.#decoder.sink = this;
+        if (this.#mode === 'filter') this.#decoder.trailers = this.#trailers = [];
       }
       this.#decoder.scan(bytes, start, end);
       if (complete) this.#decoder.sink = null;
@@ -371,6 +384,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
 }
 
 const NOTHING = new Uint8Array(0);
+const NO_TRAILERS: number[] = [];
 
 /** Whether responses of that status have no body (RFC 9110 6.4.1). */
 function isBodiless(status: number): boolean {

@@ -171,6 +171,15 @@ export class UpstreamRequest implements UpstreamRequestView {
     this.#path = escapeTarget(path.startsWith('/') ? path : `/${path}`, /[^!-"$->@-~]/g);
   }
 
+  get body(): Uint8Array {
+    return this.#request.body;
+  }
+
+  set body(body: Uint8Array) {
+    if (this.#request.collected === undefined) throw new TypeError('there is no body that was held whole');
+    this.#request.collected = body;
+  }
+
   get query(): string {
     return this.#query ?? this.#request.query;
   }

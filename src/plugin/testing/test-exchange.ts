@@ -185,6 +185,7 @@ export class TestExchange
       query: this.request.query,
       host: undefined,
       scheme: undefined,
+      body: this.#needs('request') ? this.request.body : Buffer.of(),
     };
     this.routeId = options.routeId;
     this.routeName = options.routeName;

@@ -1,7 +1,11 @@
 // HTTP/2 from clients: what a request and a response become, what is refused, what an end looks like.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import tls from 'node:tls';
+import { serve } from '../../src/http2/client-sessions.ts';
 import { deadlinesOf } from '../../src/lib/deadlines.ts';
 import { reply } from '../../src/plugin/reply.ts';
 import { END_HEADERS, END_STREAM, Frame, FrameClient, GET } from '../support/frames.ts';
@@ -427,4 +431,24 @@ test('resets a stream whose body stops coming', async (t) => {
   const { status } = await answerOf(stream);
   assert.equal(status, 408);
   assert.equal((await client.call({ ':path': '/' })).status, 200);
+});
+
+test('serves a socket of TLS on which ALPN has chosen HTTP/2', async (t) => {
+  const { gateway } = await setUp(t);
+  const file = (name: string) => readFileSync(new URL(`../support/certificates/${name}`, import.meta.url));
+  const server = tls.createServer(
+    { key: file('server.key'), cert: file('server.crt'), ALPNProtocols: ['h2', 'http/1.1'] },
+    (socket) => serve(gateway.dataPlane, socket),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const client = new Http2Client(t, port, { tls: true, rejectUnauthorized: false });
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, i) =>
+      client.call({ ':path': `/${i}`, ':method': 'POST' }, 'x'.repeat(50_000)),
+    ),
+  );
+  assert.ok(answers.every(({ status, code }) => status === 200 && code === 0));
+  assert.equal((await gateway.recorded(20))[0].clientAddress, '127.0.0.1');
 });

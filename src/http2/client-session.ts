@@ -96,7 +96,9 @@ export class ClientSession implements ConnectionHost, Accepted, Waiting {
   }
 
   onConnectionClosed(): void {
-    if (--this.#streams === 0 && !this.#leaving) this.limits.idle.arm(this);
+    if (--this.#streams > 0) return;
+    // Who was told to leave has as long as a head may take; a client that doesn't answer is closed.
+    (this.#leaving ? this.limits.head : this.limits.idle).arm(this);
   }
 
   /** Nothing has come for the time that an idle connection is kept, or no answer to our good-bye. */

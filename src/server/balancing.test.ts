@@ -33,9 +33,7 @@ function fixture(value: Value) {
   );
   const make = () =>
     new Upstream(upstreamOptions(value, 'upstreams/u', 'u', new Snapshot()), {
-      pools: new Pools(() => {
-        throw new Error('no TLS here');
-      }),
+      pools: new Pools({ tls: noConnection, http2: noConnection }),
       resolver: { addresses: () => undefined, resolve: async () => [], watch: () => () => {} },
       health: state.health,
       createBalancer: (options, targets, all) => createBalancer(value, options, targets, all),
@@ -192,3 +190,7 @@ test('an Upstream whose Targets all weigh nothing uses all of them', () => {
   const { make, shares } = fixture({ nodes: { 'a:80': 0, 'b:80': 0 } });
   assert.deepEqual(shares(make(), 10), { a: 5, b: 5 });
 });
+
+function noConnection(): never {
+  throw new Error('nothing is sent here');
+}

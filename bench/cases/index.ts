@@ -6,6 +6,7 @@ import { browserRequest } from './browser-request.ts';
 import { connectionPerRequest } from './connection-per-request.ts';
 import { features } from './features.ts';
 import { gatewayReplies } from './gateway-replies.ts';
+import { http2 } from './http2.ts';
 import { manyConnections } from './many-connections.ts';
 import { memory } from './memory.ts';
 import { post } from './post.ts';
@@ -23,6 +24,7 @@ export const cases: readonly BenchCase[] = [
   post,
   manyConnections,
   connectionPerRequest,
+  http2,
   adminApi,
   start,
   memory,

@@ -3,8 +3,10 @@
 import type { Bench } from './bench.ts';
 import type { RunningGateway } from './running-gateway.ts';
 
-/** What wrk sends. */
+/** What wrk sends, or h2load. */
 export interface Load {
+  /** HTTP/2 with prior knowledge by h2load, with so many requests at once on each connection; undefined for HTTP/1.1 by wrk. */
+  readonly streams?: number;
   readonly connections: number;
   readonly path: string;
   readonly headers: readonly string[];

@@ -4,6 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench } from './bench.ts';
 import type { Comparison, LoadCase } from './bench-case.ts';
+import { runH2Load } from './h2-load.ts';
 import { checkAnswer, DEFAULT_LOAD, type LoadResult, runLoad } from './load.ts';
 import { maximum, median, minimum } from './median.ts';
 import { processTree, residentMegabytes } from './process-tree.ts';
@@ -81,14 +82,14 @@ export async function measureLoadCase(
     for (let round = 0; round <= pace.rounds; round++) {
       for (const { name, gateway, load, rounds } of round % 2 === 0 ? entries : entries.toReversed()) {
         onProgress(round === 0 ? `warming up ${name}` : `round ${round} of ${pace.rounds}: ${name}`);
-        const result = await runLoad(
-          bench,
-          gateway,
-          load,
-          round === 0 ? pace.warmUpSeconds : pace.secondsPerRun,
-        );
-        // A limit's first answers may still have been good ones in the warm-up.
-        if (round === 0) await checkAnswer(gateway, load);
+        const seconds = round === 0 ? pace.warmUpSeconds : pace.secondsPerRun;
+        const { streams } = load;
+        const result = await (streams === undefined
+          ? runLoad(bench, gateway, load, seconds)
+          : runH2Load(bench, gateway, { ...load, streams }, seconds));
+        // A limit's first answers may still have been good ones in the warm-up; h2load knows each status.
+        if (round === 0 && streams === undefined) await checkAnswer(gateway, load);
+        else if (round === 0) continue;
         else rounds.push(result);
         await delay(PAUSE_MS);
       }

@@ -107,8 +107,9 @@ export class ClientStream implements Transport, ChunkSink {
     }
     this.#headRequest = request.text.startsWith('HEAD ');
     this.#chunked = request.text.endsWith('Transfer-Encoding: chunked\r\n\r\n');
-    if (this.#requestEnded) stream.resume();
-    else {
+    // A stream that nobody reads is read by node:http2 when it closes; done before, its last write
+    // would still be under way when it is destroyed, which costs an error object each time.
+    if (!this.#requestEnded) {
       stream.on('data', onData);
       stream.on('end', onEnd);
       stream.on('trailers', onTrailers as () => void);

@@ -155,7 +155,13 @@ export function isGrpc(type: string): boolean {
   return Number.isNaN(next) || next === 43 || next === 59 || next === 32;
 }
 
-/** An HTTP/2 response head as HTTP/1.1 text; `framing` is the field that says where the body ends, if any. */
+/** The first value of that name among names and values by turns. */
+export function fieldIn(raw: readonly string[], name: string): string | undefined {
+  for (let i = 0; i < raw.length; i += 2) if (raw[i] === name) return raw[i + 1];
+  return undefined;
+}
+
+/** An HTTP/2 response head as HTTP/1.1 text; `framing` is the field that says where the body ends, unless Content-Length does. */
 export function responseText(status: number, raw: readonly string[], framing: string): string {
   let text = `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? ''}\r\n`;
   for (let i = 0; i < raw.length; i += 2) {
@@ -163,6 +169,7 @@ export function responseText(status: number, raw: readonly string[], framing: st
     const value = raw[i + 1];
     if (name.charCodeAt(0) === 58 || isConnectionSpecific(name)) continue;
     if (BREAKS_LINE.test(value) || BREAKS_LINE.test(name)) continue;
+    if (framing !== '' && name === 'content-length') continue;
     text += `${name}: ${value}\r\n`;
   }
   return `${text}${framing}\r\n`;

@@ -8,7 +8,15 @@ import { BodyReader } from './body-reader.ts';
 import { cancel } from './break-off.ts';
 import { deliverChunk, deliverLastChunk } from './chunk-writer.ts';
 import { ErrorCode } from './error-code.ts';
-import { addField, type Fields, isConnectionSpecific, isGrpc, readHead, responseText } from './head-text.ts';
+import {
+  addField,
+  type Fields,
+  fieldIn,
+  isConnectionSpecific,
+  isGrpc,
+  readHead,
+  responseText,
+} from './head-text.ts';
 import type { UpstreamSession } from './upstream-session.ts';
 
 /** A body up to this size is kept until the answer comes, in case that the Target didn't take the stream. */
@@ -239,7 +247,9 @@ export class UpstreamStream implements Transport, ChunkSink {
     this.session?.heard();
     const bare = this.#headRequest || status === 204 || status === 304;
     let framing = '';
-    if (!bare && !raw.includes('content-length')) {
+    // With a length the trailers would have no place, and gRPC ends with them.
+    const open = fieldIn(raw, 'content-length') === undefined || isGrpc(fieldIn(raw, 'content-type') ?? '');
+    if (!bare && open) {
       this.#chunked = (flags & END_STREAM) === 0;
       framing = this.#chunked ? CHUNKED : NO_LENGTH;
     }

@@ -144,6 +144,18 @@ for (const [name, method, respond, expected] of [
   });
 }
 
+test('keeps the trailers of a gRPC response that has a length', async (t) => {
+  const { client } = await setUp(t, (stream) => {
+    const fields = { ':status': 200, 'content-type': 'application/grpc', 'content-length': 3 };
+    stream.respond(fields, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '5' }));
+    stream.end('abc');
+  });
+  client.write(get());
+  await client.has('grpc-status: 5\r\n\r\n');
+  assert.equal(client.responses()[0].body, 'abc');
+});
+
 test('passes interim responses', async (t) => {
   const { client } = await setUp(t, (stream, fields, session) => {
     stream.additionalHeaders({ ':status': 103, link: '</a.css>' });

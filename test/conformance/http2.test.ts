@@ -136,6 +136,17 @@ for (const [name, answer, method] of [
   });
 }
 
+test('ends the stream where an Upstream ends the body with its connection', async (t) => {
+  const { client } = await setUp(t, {
+    onRequest: ({ connection }) => {
+      connection.write('HTTP/1.1 200 OK\r\n\r\nabc');
+      setTimeout(() => connection.socket.end('def'), 10);
+    },
+  });
+  const { status, body, code } = await client.call({ ':path': '/' });
+  assert.deepEqual([status, body, code], [200, 'abcdef', 0]);
+});
+
 test('passes interim responses', async (t) => {
   const { client } = await setUp(t, {
     onRequest: () => `HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n${OK}`,

@@ -7,8 +7,8 @@ import { consumerRestriction } from './consumer-restriction/consumer-restriction
 import { cors } from './cors/cors.ts';
 import { faultInjection } from './fault-injection/fault-injection.ts';
 import { geoRestriction } from './geo-restriction/geo-restriction.ts';
-import { gzip } from './gzip/gzip.ts';
 import { grpcWeb } from './grpc-web/grpc-web.ts';
+import { gzip } from './gzip/gzip.ts';
 import { ipRestriction } from './ip-restriction/ip-restriction.ts';
 import { keyAuth } from './key-auth/key-auth.ts';
 import { limitConn } from './limit-conn/limit-conn.ts';

@@ -9,25 +9,33 @@ import { startWithFile } from '../support/config-file.ts';
 
 /** For each Plugin a config with which a request gets its answer from the Upstream. */
 const PASSING: Readonly<Record<string, Record<string, unknown>>> = {
+  'api-breaker': { break_response_code: 502 },
   'basic-auth': {},
+  brotli: { types: '*' },
+  'client-control': { max_body_size: 1000 },
   'consumer-restriction': { whitelist: ['jane'] },
   cors: {},
   'fault-injection': { delay: { duration: 0 } },
+  gzip: { types: '*' },
   'ip-restriction': { whitelist: ['127.0.0.0/8'] },
   'key-auth': {},
   'limit-conn': { conn: 10, burst: 0, default_conn_delay: 0.1, key: 'remote_addr' },
   'limit-count': { count: 100, time_window: 60 },
+  'limit-rate': { rate: 100_000 },
   'limit-req': { rate: 100, burst: 0, key: 'remote_addr' },
   prometheus: {},
+  'proxy-control': { request_buffering: false },
   'proxy-rewrite': { headers: { set: { 'x-a': '1' } } },
   'real-ip': { source: 'http_x_real_ip' },
   'request-id': {},
   'response-rewrite': { headers: { set: { 'x-a': '1' } } },
   'traffic-split': { rules: [{ weighted_upstreams: [{ weight: 1 }] }] },
+  zstd: { types: '*' },
 };
 /** They answer themselves, or speak something else. */
 const NO_STREAM: Readonly<Record<string, string>> = {
   mocking: 'answers itself',
+  'static-files': 'answers itself',
   redirect: 'answers itself',
   'grpc-web': 'speaks to gRPC servers; see test/conformance/grpc-web.test.ts',
 };

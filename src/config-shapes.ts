@@ -1152,6 +1152,13 @@ export interface BuiltInConfigs<R extends References = References> {
     /** What `key` is: the name of a variable, a text with variables such as `$remote_addr $consumer_name`, or the same for all. Default: `"var"`. */
     readonly key_type?: 'var' | 'var_combination' | 'constant';
   };
+  /** Lets browsers call gRPC services by gRPC-Web. */
+  readonly 'grpc-web': {
+    /** Keeps the part of the path that the Route names before `*`, for Routes such as `/package.Service/*`. Default: `false`. */
+    readonly strip_path?: boolean;
+    /** Ends a successful answer with a frame of trailers, as the protocol has it. Failures always end with one. Default: `false`. */
+    readonly enable_in_body_trailers_on_success?: boolean;
+  };
   /** Counts the requests of a Route in the metrics that Prometheus scrapes. */
   readonly 'prometheus': {
     /** Label metrics with the names of Routes and Services instead of their ids, where they have one. Default: `false`. */

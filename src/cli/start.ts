@@ -11,7 +11,7 @@ type Options = CommandOptions;
 export const start: Command = {
   name: 'start',
   usage:
-    'sluice start [UPSTREAM] [--config FILE | --settings FILE] [--data DIR] [--workers N] [--listen ADDRESS] [--admin]',
+    'sluice start [UPSTREAM] [--config FILE | --settings FILE] [--data DIR] [--store URL] [--workers N] [--listen ADDRESS] [--admin]',
   summary: 'Starts the gateway.',
   details: `With nothing else it serves what the Admin API is told, kept in --data (default ./.sluice).
 With UPSTREAM (http://host:port or https://host) everything goes there; add --admin to grow from it.
@@ -34,6 +34,12 @@ unless the file asks for one.`,
       short: 'd',
       value: 'DIR',
       description: 'where configuration and keys are kept (default ./.sluice)',
+    },
+    store: {
+      type: 'string',
+      value: 'URL',
+      description:
+        'a PostgreSQL database in place of the one in --data: postgres://user@host/name ($SLUICE_STORE)',
     },
     workers: {
       type: 'string',
@@ -79,6 +85,12 @@ unless the file asks for one.`,
     if (options.settings !== undefined && options.config !== undefined) {
       throw new UsageError('--settings and --config exclude each other; --config reads settings, too');
     }
+    if (options.store !== undefined && (upstream ?? options.config) !== undefined) {
+      throw new UsageError(
+        '--store goes with neither UPSTREAM nor --config; its content is written by the Admin API',
+      );
+    }
+    const database = String(options.store ?? process.env.SLUICE_STORE ?? '') || undefined;
     const log = new StderrLogger();
     const adjust = (settings: Settings) => adjusted(settings, options);
     if (options.config !== undefined) {
@@ -91,7 +103,8 @@ unless the file asks for one.`,
       return serveUpstream(upstream, settings, version, log);
     }
     const { serveStore } = await import('../server/serve-store.ts');
-    return serveStore(String(options.data ?? settings.data_dir), upstream, settings, version, log);
+    const directory = String(options.data ?? settings.data_dir);
+    return serveStore({ directory, database, upstream, settings, version, log });
   },
 };
 

@@ -56,6 +56,32 @@ export async function openDataDirectory(
   };
 }
 
+/**
+ * The keys for a store that several processes share, from the environment or from the files of a
+ * data directory. None is made: each process would make its own.
+ *
+ * @throws Error that says what to do
+ */
+export function givenKeys(
+  directory: string,
+  environment: Environment = process.env,
+): Pick<DataDirectory, 'adminKey' | 'encryptionKey'> {
+  const folder = path.resolve(directory);
+  const refuseMissing = (variable: string, name: string): void => {
+    const file = path.join(folder, name);
+    if ((environment[variable] ?? '') !== '' || exists(file)) return;
+    throw new Error(
+      `the processes that share a store need the same keys: set ${variable}, or put the key into ${file} (openssl rand -hex ${KEY_BYTES} makes one; chmod 600)`,
+    );
+  };
+  refuseMissing('SLUICE_ENCRYPTION_KEY', ENCRYPTION_KEY_FILE);
+  refuseMissing('SLUICE_ADMIN_KEY', ADMIN_KEY_FILE);
+  return {
+    adminKey: adminKey(folder, environment.SLUICE_ADMIN_KEY),
+    encryptionKey: encryptionKey(folder, environment.SLUICE_ENCRYPTION_KEY),
+  };
+}
+
 function adminKey(folder: string, fromEnvironment = ''): DataDirectory['adminKey'] {
   if (fromEnvironment !== '') return { key: headerSafe(fromEnvironment, 'SLUICE_ADMIN_KEY'), fresh: false };
   const file = path.join(folder, ADMIN_KEY_FILE);

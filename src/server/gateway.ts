@@ -30,6 +30,8 @@ export interface GatewayOptions {
   readonly configuration: Configuration;
   readonly plugins: readonly Plugin[];
   readonly pluginFiles: readonly PluginFile[];
+  /** False for a control plane: no workers, no listeners. */
+  readonly carriesTraffic?: boolean;
 }
 
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
@@ -60,9 +62,10 @@ export class Gateway {
 
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { settings, configuration, log } = options;
-    const count = settings.workers || availableParallelism();
+    const { carriesTraffic = true } = options;
+    const count = carriesTraffic ? settings.workers || availableParallelism() : 0;
     const telemetry = await startTelemetry(options);
-    const buffers = allocateSharedState({ workers: count });
+    const buffers = allocateSharedState({ workers: Math.max(count, 1) });
     const { client } = settings;
     const state = new SharedState(buffers);
     let gateway: Gateway | undefined;
@@ -81,7 +84,7 @@ export class Gateway {
         return ring;
       },
       start: {
-        listeners: settings.listeners.map(resolveListener),
+        listeners: carriesTraffic ? settings.listeners.map(resolveListener) : [],
         client: {
           headerTimeout: client.header_timeout,
           bodyTimeout: client.body_timeout,

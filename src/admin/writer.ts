@@ -177,8 +177,10 @@ export class Writer {
   /** Even a refusal may rest on an operation that has now not happened. */
   #refuseAll(jobs: readonly Waiting[], { revision }: Change, error: unknown): void {
     const isReadOnly = error instanceof ConfigError;
-    if (!isReadOnly)
+    // A Store that is away says so itself, once.
+    if (!isReadOnly && !(error instanceof StoreAwayError)) {
       this.#options.log.error('the store refused a change', { revision, error: String(error) });
+    }
     const message =
       isReadOnly || error instanceof StoreAwayError
         ? error.message

@@ -3,6 +3,7 @@ import { parseAddress } from '../model/listen-address.ts';
 import type { Settings } from '../model/settings.ts';
 import { StderrLogger } from '../server/logger.ts';
 import type { Command, CommandOptions } from './command.ts';
+import { roleOf } from './role.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
@@ -41,6 +42,31 @@ unless the file asks for one.`,
       description:
         'a PostgreSQL database in place of the one in --data: postgres://user@host/name ($SLUICE_STORE)',
     },
+    role: {
+      type: 'string',
+      value: 'ROLE',
+      description:
+        "'control-plane': configures data planes; 'data-plane': is configured by one (default: both in one)",
+    },
+    'control-plane': {
+      type: 'string',
+      multiple: true,
+      value: 'URL',
+      description:
+        'for a data plane: whom to follow, https://host:9190; further ones for when the first is away',
+    },
+    'cluster-listen': {
+      type: 'string',
+      value: 'ADDRESS',
+      description: 'for a control plane: where data planes connect (default 127.0.0.1:9190)',
+    },
+    'cluster-cert': {
+      type: 'string',
+      value: 'FILE',
+      description: 'by what the others of the cluster know this one',
+    },
+    'cluster-key': { type: 'string', value: 'FILE', description: 'its private key' },
+    'cluster-ca': { type: 'string', value: 'FILE', description: 'who vouches for the others' },
     workers: {
       type: 'string',
       short: 'w',
@@ -98,13 +124,18 @@ unless the file asks for one.`,
       return serveFile(String(options.config), adjust, version, log);
     }
     const settings = adjust(await baseSettings(options));
+    const directory = String(options.data ?? settings.data_dir);
+    const role = roleOf(options, upstream ?? options.config ?? options.admin);
+    if (role?.name === 'data-plane') {
+      const { serveDataPlane } = await import('../server/serve-data-plane.ts');
+      return serveDataPlane({ ...role, directory, settings, version, log });
+    }
     if (upstream !== undefined && options.admin !== true && options.data === undefined) {
       const { serveUpstream } = await import('../server/serve-upstream.ts');
       return serveUpstream(upstream, settings, version, log);
     }
     const { serveStore } = await import('../server/serve-store.ts');
-    const directory = String(options.data ?? settings.data_dir);
-    return serveStore({ directory, database, upstream, settings, version, log });
+    return serveStore({ directory, database, upstream, cluster: role, settings, version, log });
   },
 };
 

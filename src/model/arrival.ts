@@ -8,6 +8,7 @@ import { ConfigError } from './errors.ts';
 import type { Resource, Revision } from './resource.ts';
 import { checkResource } from './resource-check.ts';
 import { resourceKey } from './resource-index.ts';
+import { resources } from './resources.ts';
 import { openValue } from './secret-fields.ts';
 import type { Snapshot } from './snapshot.ts';
 import { resourceText } from './snapshot-digest.ts';
@@ -21,6 +22,13 @@ import type { StoreContent } from './store.ts';
  */
 export function arrival(configuration: Configuration, step: Change | StoreContent): Change {
   const accept = (resource: Resource) => accepted(configuration, step.revision, resource);
+  const named = 'puts' in step ? [...step.puts, ...step.removals] : step.resources;
+  const stranger = named.find(({ kind }) => !Object.hasOwn(resources, kind));
+  if (stranger !== undefined) {
+    throw new ConfigError(
+      `revision ${step.revision} can't be taken here: this version knows no ${stranger.kind}`,
+    );
+  }
   if ('puts' in step) return { ...step, puts: step.puts.map(accept) };
   return stepTo(configuration.snapshot, step.revision, step.resources.map(accept));
 }
@@ -38,11 +46,11 @@ function accepted(configuration: Configuration, revision: Revision, resource: Re
 }
 
 /** The step from what holds to a whole content. A resource that was made anew goes to the end of the order. */
-function stepTo(snapshot: Snapshot, revision: Revision, resources: readonly Resource[]): Change {
-  const wanted = new Set(resources.map(({ kind, id }) => resourceKey(kind, id)));
+function stepTo(snapshot: Snapshot, revision: Revision, content: readonly Resource[]): Change {
+  const wanted = new Set(content.map(({ kind, id }) => resourceKey(kind, id)));
   const present = ({ kind, id }: Resource) => snapshot.get(kind, id);
   // Compared whole: two histories may have given one number to different things.
-  const puts = resources.filter((resource) => {
+  const puts = content.filter((resource) => {
     const before = present(resource);
     return before === undefined || resourceText(before) !== resourceText(resource);
   });

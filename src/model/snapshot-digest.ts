@@ -20,15 +20,22 @@ export class SnapshotDigest {
   readonly #digests = new Map<string, Buffer>();
   readonly #sum = Buffer.alloc(BYTES);
 
-  apply({ removals, puts }: Change): void {
-    for (const { kind, id } of removals) this.#forget(resourceKey(kind, id));
+  /** Moves along with a Snapshot. Returns what takes it back, as long as nothing else came after. */
+  apply({ removals, puts }: Change): () => void {
+    const before = new Map<string, Buffer | undefined>();
+    const set = (key: string, digest: Buffer | undefined) => {
+      const old = this.#digests.get(key);
+      if (!before.has(key)) before.set(key, old);
+      this.#replace(key, old, digest);
+    };
+    for (const { kind, id } of removals) set(resourceKey(kind, id), undefined);
     for (const resource of puts) {
-      const key = resourceKey(resource.kind, resource.id);
-      this.#forget(key);
       const digest = createHash('sha256').update(resourceText(resource)).digest();
-      this.#digests.set(key, digest);
-      this.#add(digest);
+      set(resourceKey(resource.kind, resource.id), digest);
     }
+    return () => {
+      for (const [key, digest] of before) this.#replace(key, this.#digests.get(key), digest);
+    };
   }
 
   /** 43 characters. */
@@ -36,11 +43,13 @@ export class SnapshotDigest {
     return this.#sum.toString('base64url');
   }
 
-  #forget(key: string): void {
-    const digest = this.#digests.get(key);
-    if (digest === undefined) return;
-    this.#digests.delete(key);
-    this.#add(digest);
+  #replace(key: string, old: Buffer | undefined, digest: Buffer | undefined): void {
+    if (old !== undefined) this.#add(old);
+    if (digest === undefined) this.#digests.delete(key);
+    else {
+      this.#digests.set(key, digest);
+      this.#add(digest);
+    }
   }
 
   #add(digest: Buffer): void {

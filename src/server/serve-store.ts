@@ -10,6 +10,7 @@ import { Gateway } from './gateway.ts';
 import { openStore, type StorePlace } from './open-store.ts';
 import { loadPlugins } from './plugin-set.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
+import { type ClusterOptions, prepareCluster } from './serve-cluster.ts';
 import { catchAll } from './serve-upstream.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 import { withoutEffect } from './without-effect.ts';
@@ -17,6 +18,8 @@ import { withoutEffect } from './without-effect.ts';
 export interface ServeStoreOptions extends StorePlace {
   /** Where what no Route takes is sent; written as a Route before anything is served. */
   readonly upstream: string | undefined;
+  /** For a control plane, which carries no traffic itself: where and how its data planes connect. */
+  readonly cluster?: ClusterOptions | undefined;
   readonly settings: Settings;
   readonly version: string;
   readonly log: Logger;
@@ -24,7 +27,7 @@ export interface ServeStoreOptions extends StorePlace {
 
 /** Serves what the Admin API is told, kept in a Store. */
 export async function serveStore(options: ServeStoreOptions): Promise<void> {
-  const { upstream, settings, version, log } = options;
+  const { upstream, cluster: clusterOptions, settings, version, log } = options;
   const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   const { store, configuration, adminKey, shown: place } = await openStore(options, plugins, log);
   if (upstream !== undefined) {
@@ -40,23 +43,28 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
     configuration,
     plugins,
     pluginFiles,
+    carriesTraffic: clusterOptions === undefined,
   });
+  const cluster = clusterOptions && (await prepareCluster(configuration.snapshot));
   const { keys: configured, allow, address } = settings.admin;
   const admin = await startAdmin(parseAddress(address), {
     configuration,
     store,
     broadcast(change) {
       for (const line of withoutEffect(change.puts, settings)) log.warn(line);
+      cluster?.history.record(change);
       return gateway.broadcast(change);
     },
     extensions: {
       explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })),
       healthcheck: healthcheckEndpoint(configuration, () => gateway.health),
+      ...cluster?.extensions,
     },
     keys: configured.length > 0 ? configured : [{ name: 'admin', key: adminKey.key, role: 'admin' }],
     allow,
     log,
   });
+  const clusterServer = await cluster?.listen(clusterOptions!, () => admin.admin.writer.refresh(), log);
   const keyFile = shown(path.join(path.resolve(options.directory), 'admin.key'));
   const fromEnvironment = (process.env.SLUICE_ADMIN_KEY ?? '') !== '';
   const key = fromEnvironment
@@ -67,6 +75,7 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
   const keyText = fromEnvironment ? '$SLUICE_ADMIN_KEY' : `$(cat ${keyFile})`;
   announce(version, gateway, settings, [
     ['Admin API', `http://${admin.at}/apisix/admin`],
+    ...(clusterServer === undefined ? [] : [['data planes', `https://${clusterServer.at}`] as const]),
     ['admin key', key],
     [options.database === undefined ? 'data' : 'store', place],
     [
@@ -76,10 +85,13 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
   ]);
   for (const line of withoutEffect(configuration.snapshot.all(), settings)) log.warn(line);
   const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
-  process.on('SIGHUP', () => void gateway.telemetry?.reopen());
+  process.on('SIGHUP', () => {
+    void gateway.telemetry?.reopen();
+    clusterServer?.reloadCertificates();
+  });
   stopOnSignals(log, async () => {
     stopWatching();
-    await Promise.all([admin.close(), gateway.stop()]);
+    await Promise.all([clusterServer?.close(), admin.close(), gateway.stop()]);
     await store.close();
   });
 }

@@ -49,7 +49,7 @@ test('killed while it writes its disk, a data plane starts from one whole revisi
     await eventually('it writes its disk', async () => {
       while (!existsSync(`${file.file}.new`)) {
         if (edge.ended) return false;
-        await turn();
+        await sleep(1);
       }
       return true;
     });

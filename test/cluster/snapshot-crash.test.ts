@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SnapshotFile } from '../../src/cluster/snapshot-file.ts';
 import { Authority, startControlPlane, startDataPlane } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';

@@ -31,7 +31,7 @@ process.on('exit', () => {
 
 export class PostgresServer {
   readonly #folder: string;
-  readonly #port: number;
+  readonly port: number;
   readonly #databases = { count: 0 };
   #child: ChildProcess | undefined;
 
@@ -49,7 +49,7 @@ export class PostgresServer {
 
   private constructor(folder: string, port: number) {
     this.#folder = folder;
-    this.#port = port;
+    this.port = port;
   }
 
   /** Starts the cluster again after `stop`; resolves when it answers. */
@@ -59,7 +59,7 @@ export class PostgresServer {
       '-D',
       data,
       '-p',
-      String(this.#port),
+      String(this.port),
       '-h',
       '127.0.0.1',
       '-k',
@@ -120,7 +120,7 @@ export class PostgresServer {
   }
 
   #address(database: string): string {
-    return `postgres://sluice:${encodeURIComponent(DATABASE_PASSWORD)}@127.0.0.1:${this.#port}/${database}`;
+    return `postgres://sluice:${encodeURIComponent(DATABASE_PASSWORD)}@127.0.0.1:${this.port}/${database}`;
   }
 
   #initialise(): void {

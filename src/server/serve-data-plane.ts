@@ -5,6 +5,7 @@ import { ControlPlaneClient } from '../cluster/control-plane-client.ts';
 import { Follower } from '../cluster/follower.ts';
 import { SnapshotFile } from '../cluster/snapshot-file.ts';
 import type { Change } from '../model/change.ts';
+import type { Resource } from '../model/resource.ts';
 import type { Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { announce } from './announce.ts';
@@ -40,6 +41,9 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
   const configuration = await createConfiguration(plugins, openEncryptionKey(folder));
   const instance = openInstanceName(folder);
   const startedAt = Math.floor(Date.now() / 1000);
+  const warn = (resources: readonly Resource[]) => {
+    for (const line of withoutEffect(resources, settings)) log.warn(line);
+  };
   let gateway: Gateway | undefined;
   const follower = new Follower({
     configuration,
@@ -47,7 +51,7 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
     file: new SnapshotFile(path.join(folder, 'snapshot.jsonl')),
     log,
     async apply(change: Change) {
-      for (const line of withoutEffect(change.puts)) log.warn(line);
+      warn(change.puts);
       await gateway?.broadcast(change);
     },
     about: () => ({
@@ -64,6 +68,7 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
     const { isConnected, stale: isStale } = follower;
     gateway?.telemetry?.report({ controlPlane: { isConnected, isStale } });
   };
+  process.on('SIGHUP', () => void gateway?.telemetry?.reopen());
   stopOnSignals(log, async () => {
     await Promise.all([follower.close(), gateway?.stop()]);
   });
@@ -77,7 +82,6 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
     ['config', `revision ${configuration.revision} ${follower.stale ? 'from disk' : `from ${client.at}`}`],
   ]);
   const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
-  process.on('SIGHUP', () => void gateway?.telemetry?.reopen());
   await follower.run();
   stopWatching();
 }

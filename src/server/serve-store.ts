@@ -2,6 +2,7 @@ import path from 'node:path';
 import { explainEndpoint } from '../admin/explain-endpoint.ts';
 import { healthcheckEndpoint } from '../admin/healthcheck-endpoint.ts';
 import { parseAddress } from '../model/listen-address.ts';
+import type { Resource } from '../model/resource.ts';
 import type { Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { startAdmin } from './admin-listener.ts';
@@ -45,13 +46,18 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
     pluginFiles,
     carriesTraffic: clusterOptions === undefined,
   });
+  const warn = (resources: readonly Resource[]) => {
+    // What has an effect is for those to say who carry the traffic.
+    if (clusterOptions !== undefined) return;
+    for (const line of withoutEffect(resources, settings)) log.warn(line);
+  };
   const cluster = clusterOptions && (await prepareCluster(configuration.snapshot));
   const { keys: configured, allow, address } = settings.admin;
   const admin = await startAdmin(parseAddress(address), {
     configuration,
     store,
     broadcast(change) {
-      for (const line of withoutEffect(change.puts, settings)) log.warn(line);
+      warn(change.puts);
       cluster?.history.record(change);
       return gateway.broadcast(change);
     },
@@ -83,7 +89,7 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
       `curl -i http://${admin.at}/apisix/admin/routes/hello -H "X-API-KEY: ${keyText}" -X PUT -d '{"uri": "/*", "upstream": {"nodes": {"127.0.0.1:8080": 1}}}'`,
     ],
   ]);
-  for (const line of withoutEffect(configuration.snapshot.all(), settings)) log.warn(line);
+  warn(configuration.snapshot.all());
   const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
   process.on('SIGHUP', () => {
     void gateway.telemetry?.reopen();

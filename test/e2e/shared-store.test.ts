@@ -100,7 +100,7 @@ test('while the database is away, traffic and reading go on, and writing is 503 
   assert.equal(refused.status, 503);
   assert.match(
     refused.json().error_msg,
-    /^postgres:\/\/sluice@127\.0\.0\.1:\d+\/test_\d+ (?:was lost|can't be reached): /,
+    /^postgres:\/\/sluice@127\.0\.0\.1:\d+\/test_\d+ (?:was lost: |is away \(.*\); nothing was changed$)/,
   );
   assert.equal((await sluice.admin('GET', 'routes/s')).status, 404);
   assert.equal((await sluice.admin('GET', 'routes/r')).status, 200);

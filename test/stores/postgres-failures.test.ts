@@ -49,7 +49,7 @@ test('refuses writes while the database is away, and goes on by itself when it i
       assert.ok(error instanceof StoreAwayError);
       assert.match(
         error.message,
-        /^postgres:\/\/sluice@127\.0\.0\.1:\d+\/test_\d+ (?:was lost|can't be reached): /,
+        /^postgres:\/\/sluice@127\.0\.0\.1:\d+\/test_\d+ (?:was lost: |is away \(.*\); nothing was changed$)/,
       );
       return true;
     });
@@ -65,6 +65,26 @@ test('refuses writes while the database is away, and goes on by itself when it i
   assert.deepEqual(seen, [2]);
   assert.equal(log.filter((line) => line.includes(' is away: ')).length, 1, log.join('\n'));
   assert.equal(log.filter((line) => line.endsWith(' takes writes again')).length, 1, log.join('\n'));
+});
+
+test('counts a database that stands still as away, and goes on when it goes on', async () => {
+  const address = await server.database();
+  const store = await open(address, { answerMs: 500 });
+  await store.load();
+  server.freeze();
+  try {
+    await assert.rejects(
+      store.write(change(1, [resource(1, 'a')])),
+      /was lost while writing \(Query read timeout\)/,
+    );
+    // Nobody waits a second time.
+    await assert.rejects(store.write(change(1, [resource(1, 'a')])), /(?:is away \(|was lost: )Query read timeout/);
+  } finally {
+    server.thaw();
+  }
+  await eventually('it goes on', () => store.load().then(() => true));
+  const { revision } = await store.load();
+  await store.write(change(revision + 1, [resource(revision + 1, 'b')]));
 });
 
 test('misses nothing that was written while its connection was gone', async () => {

@@ -99,6 +99,23 @@ export class PostgresServer {
     await end;
   }
 
+  /** Stops it where it stands: it keeps its connections, the system accepts further ones, nobody answers. */
+  freeze(): void {
+    this.#signalAll('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#signalAll('SIGCONT');
+  }
+
+  /** PostgreSQL is a process for each connection, and some more. */
+  #signalAll(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const pid = this.#child?.pid;
+    if (pid === undefined) throw new Error('PostgreSQL does not run');
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    for (const one of [pid, ...children.map(Number)]) process.kill(one, signal);
+  }
+
   /** Makes an empty database, and tells its address with user and password. */
   async database(): Promise<string> {
     const name = `test_${++this.#databases.count}`;

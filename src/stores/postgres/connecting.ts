@@ -3,29 +3,30 @@ import { StoreAwayError } from '../../model/store.ts';
 import type { DatabaseAddress } from './database-address.ts';
 
 const CONNECT_MS = 5_000;
-/** Nothing that is asked takes so long unless the database, or the way to it, is broken. */
-const ANSWER_MS = 20_000;
+/** Nothing that is asked takes so long unless the database, or the way to it, is broken; but reading everything may. */
+export const ANSWER_MS = 5_000;
+export const READ_ALL_MS = 60_000;
 
 /**
  * The session's own settings. A process that stands still within a transaction must not keep the
  * others from writing; and what is answered must be on the disk, whatever the role is set to.
  */
 const SESSION = `
-  SET lock_timeout = '5s';
+  SET lock_timeout = '4s';
   SET idle_in_transaction_session_timeout = '10s';
   SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') IN ('off', 'local');
   LISTEN sluice`;
 
 /** Connects, and sets the session up. @throws Error whose message says why not, without the password */
-export async function connect(address: DatabaseAddress): Promise<Client> {
+export async function connect(address: DatabaseAddress, answerMs: number): Promise<Client> {
   // Most processes have no PostgreSQL.
   const { default: pg } = await import('pg');
   const client = new pg.Client({
     connectionString: address.connectionString,
     application_name: 'sluice',
     connectionTimeoutMillis: CONNECT_MS,
-    query_timeout: ANSWER_MS,
+    query_timeout: answerMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   });

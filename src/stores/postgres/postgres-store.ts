@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Change } from '../../model/change.ts';
 import { type SharedStore, StoreAwayError, type StoreContent, StoreMovedError } from '../../model/store.ts';
 import type { Logger } from '../../plugin/kit.ts';
 import { type ChangeRows, fromRow, type Row, toRows } from '../row.ts';
-import { connect, isBroken, reasonOf, sqlStateOf } from './connecting.ts';
+import { ANSWER_MS, connect, isBroken, reasonOf, sqlStateOf } from './connecting.ts';
 import type { DatabaseAddress } from './database-address.ts';
 import { migrate } from './migrations.ts';
 import {
@@ -23,6 +24,8 @@ export interface PostgresStoreOptions {
   readonly log?: Pick<Logger, 'warn' | 'info'>;
   /** A text that depends on the encryption key and doesn't reveal it: all who share the database must have the same. */
   readonly keyCheck?: string;
+  /** Milliseconds after which a database that doesn't answer counts as away. */
+  readonly answerMs?: number;
 }
 
 interface Pending {
@@ -31,6 +34,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
+const GOODBYE_MS = 1_000;
 /** Between looks at the revision, for notices that got lost, as with a pooler between. */
 const POLL_MS = 2_000;
 /** Between attempts to reach a database that is away: doubled each time up to the longest. */
@@ -47,6 +51,7 @@ const CHANGES_PER_COMMIT = 256;
  */
 export class PostgresStore implements SharedStore {
   readonly #address: DatabaseAddress;
+  readonly #answerMs: number;
   readonly #log: Pick<Logger, 'warn' | 'info'>;
   #client: Client | undefined;
   /** Tells our own notices from those of others. */
@@ -59,7 +64,9 @@ export class PostgresStore implements SharedStore {
   #listener: () => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #retryMs = SHORTEST_RETRY_MS;
-  #isAway = false;
+  /** Why there is no connection. */
+  #awayReason: string | undefined;
+  #isLooking = false;
   #closed = false;
 
   /**
@@ -68,7 +75,7 @@ export class PostgresStore implements SharedStore {
    * @throws Error that says what to do: not reachable, no rights, made by a newer Sluice, another encryption key
    */
   static async open(address: DatabaseAddress, options: PostgresStoreOptions = {}): Promise<PostgresStore> {
-    const client = await connect(address);
+    const client = await connect(address, options.answerMs ?? ANSWER_MS);
     try {
       await prepare(client, address, options.keyCheck);
     } catch (error) {
@@ -78,8 +85,10 @@ export class PostgresStore implements SharedStore {
     return new PostgresStore(address, client, options);
   }
 
-  private constructor(address: DatabaseAddress, client: Client, { log }: PostgresStoreOptions) {
+  private constructor(address: DatabaseAddress, client: Client, options: PostgresStoreOptions) {
+    const { log, answerMs = ANSWER_MS } = options;
     this.#address = address;
+    this.#answerMs = answerMs;
     this.#log = log ?? { warn: () => {}, info: () => {} };
     this.#use(client);
     this.#schedule(POLL_MS);
@@ -138,14 +147,19 @@ export class PostgresStore implements SharedStore {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#turn;
-    await this.#client?.end().catch(() => {});
+    // A database that stands still doesn't say goodbye.
+    await Promise.race([this.#client?.end().catch(() => {}), sleep(GOODBYE_MS, undefined, { ref: false })]);
   }
 
   /** Runs with the connection, when those before have ended with it. */
   #inTurn<T>(run: (client: Client) => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(new Error('the store is closed'));
     const result = this.#turn.then(async () => {
-      const client = await this.#connected();
+      const client = this.#client;
+      // Nobody waits for a database that is away; `#look` finds out when it is back.
+      if (client === undefined) {
+        throw new StoreAwayError(`${this.#address.shown} is away (${this.#awayReason}); nothing was changed`);
+      }
       try {
         return await run(client);
       } catch (error) {
@@ -233,19 +247,8 @@ export class PostgresStore implements SharedStore {
 
   // The connection.
 
-  async #connected(): Promise<Client> {
-    if (this.#client !== undefined) return this.#client;
-    try {
-      const client = await connect(this.#address);
-      this.#use(client);
-      return client;
-    } catch (error) {
-      this.#noteAway(reasonOf(error));
-      throw error;
-    }
-  }
-
   #use(client: Client): void {
+    if (this.#closed) return void client.end().catch(() => {});
     this.#client = client;
     this.#retryMs = SHORTEST_RETRY_MS;
     client.on('notification', ({ payload }) => {
@@ -254,8 +257,8 @@ export class PostgresStore implements SharedStore {
     const onEnd = () => this.#lose(client, 'the connection was closed');
     client.on('error', onEnd);
     client.on('end', onEnd);
-    if (!this.#isAway) return;
-    this.#isAway = false;
+    if (this.#awayReason === undefined) return;
+    this.#awayReason = undefined;
     this.#log.info(`the store ${this.#address.shown} is back, and takes writes again`);
     this.#listener();
   }
@@ -269,8 +272,8 @@ export class PostgresStore implements SharedStore {
   }
 
   #noteAway(reason: string): void {
-    if (this.#isAway || this.#closed) return;
-    this.#isAway = true;
+    if (this.#awayReason !== undefined || this.#closed) return;
+    this.#awayReason = reason;
     this.#log.warn(
       `the store ${this.#address.shown} is away: ${reason}; traffic goes on, writes are refused until it is back`,
     );
@@ -285,7 +288,10 @@ export class PostgresStore implements SharedStore {
 
   /** Looks whether others have written, which also shows whether the connection still is one. */
   async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
     try {
+      if (this.#client === undefined) this.#use(await connect(this.#address, this.#answerMs));
       const { id } = await this.#inTurn(readMark);
       if (this.#at !== undefined && id !== this.#at.id) this.#listener();
       this.#schedule(POLL_MS);
@@ -293,6 +299,8 @@ export class PostgresStore implements SharedStore {
       this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
       // Several processes must not come back at the same moments.
       this.#schedule(this.#retryMs * (0.5 + Math.random() / 2));
+    } finally {
+      this.#isLooking = false;
     }
   }
 }

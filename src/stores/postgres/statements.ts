@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client, QueryResult } from 'pg';
 import type { Revision } from '../../model/resource.ts';
 import type { ChangeRows, Row } from '../row.ts';
+import { READ_ALL_MS } from './connecting.ts';
 
 /** The place of a Change in the one order of all of them; the id tells histories apart, as after a restored backup. */
 export interface Mark {
@@ -77,6 +78,7 @@ export async function readAll(client: Client): Promise<{ readonly at: Mark; read
      SELECT kind, id, workspace, created_revision, modified_revision, expires_at, value
        FROM sluice_resource ORDER BY sequence;
      COMMIT`,
+    READ_ALL_MS,
   );
   const rows = results[2].rows.map(
     (row): Row => [
@@ -141,7 +143,9 @@ function columnsOf(rows: readonly Row[]): unknown[][] {
 }
 
 /** Sends several statements at once. */
-async function severalResults(client: Client, text: string): Promise<QueryResult[]> {
-  // Of several statements without parameters pg gives a list, which its types don't say.
-  return (await client.query(text)) as unknown as QueryResult[];
+async function severalResults(client: Client, text: string, timeout?: number): Promise<QueryResult[]> {
+  // Of several statements without parameters pg gives a list, which its types don't say; nor do they
+  // know that a query may have a time of its own.
+  const query = { text, ...(timeout !== undefined && { query_timeout: timeout }) };
+  return (await client.query(query)) as unknown as QueryResult[];
 }

@@ -19,7 +19,7 @@ export function announce(
   const metrics = gateway.telemetry?.metricsAddress;
   const all: (readonly [string, string])[] = [...lines];
   // A control plane carries none.
-  if (count > 0)
+  if (traffic.length > 0)
     all.unshift(['traffic', `${traffic.join(', ')}  (${count} worker${count === 1 ? '' : 's'})`]);
   if (metrics !== undefined) {
     all.push(['metrics', `http://${metrics.address}:${metrics.port}/apisix/prometheus/metrics`]);

@@ -14,6 +14,7 @@ import type { EvaluateOptions, Evaluator } from '../proxy/evaluator.ts';
 import type { EvaluationRequest, Explanation } from '../proxy/explanation.ts';
 import { createRecordRing } from '../state/memory/record-ring.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
+import type { Readiness } from '../telemetry/status-answer.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { DEFAULT_REDACTED_PARAMETERS } from '../telemetry/uri-redaction.ts';
 import { checkedValue } from './checked-value.ts';
@@ -24,14 +25,15 @@ import type { StatusServer } from './status-server.ts';
 import { Workers } from './workers.ts';
 
 export interface GatewayOptions {
+  /** Without listeners, as of a control plane, there are no workers. */
   readonly settings: Settings;
   readonly version: string;
   readonly log: Logger;
   readonly configuration: Configuration;
   readonly plugins: readonly Plugin[];
   readonly pluginFiles: readonly PluginFile[];
-  /** False for a control plane: no workers, no listeners. */
-  readonly carriesTraffic?: boolean;
+  /** Whether what is served was on the disk and may be old; of a data plane only. */
+  isStale?(): boolean;
 }
 
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
@@ -57,13 +59,13 @@ export class Gateway {
   #monitor: HealthMonitor | undefined;
   #told: Promise<unknown> = Promise.resolve();
   #statusServer: StatusServer | undefined;
+  readonly #isStale: () => boolean;
   #toldReadiness = '';
   #readinessTimer: NodeJS.Timeout | undefined;
 
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { settings, configuration, log } = options;
-    const { carriesTraffic = true } = options;
-    const count = carriesTraffic ? settings.workers || availableParallelism() : 0;
+    const count = settings.listeners.length === 0 ? 0 : settings.workers || availableParallelism();
     const telemetry = await startTelemetry(options);
     const buffers = allocateSharedState({ workers: Math.max(count, 1) });
     const { client } = settings;
@@ -84,7 +86,7 @@ export class Gateway {
         return ring;
       },
       start: {
-        listeners: carriesTraffic ? settings.listeners.map(resolveListener) : [],
+        listeners: settings.listeners.map(resolveListener),
         client: {
           headerTimeout: client.header_timeout,
           bodyTimeout: client.body_timeout,
@@ -134,6 +136,7 @@ export class Gateway {
     this.#settings = options.settings;
     this.#plugins = options.plugins;
     this.#log = options.log;
+    this.#isStale = () => options.isStale?.() ?? false;
   }
 
   async #begin(): Promise<void> {
@@ -143,7 +146,7 @@ export class Gateway {
       const { startStatusServer } = await import('./status-server.ts');
       this.#statusServer = await startStatusServer(
         parseAddress(status.address, '127.0.0.1'),
-        () => this.workers.readiness,
+        () => this.readiness,
       );
     }
     this.tellReadiness();
@@ -162,10 +165,15 @@ export class Gateway {
     return this.#statusServer?.at;
   }
 
+  get readiness(): Readiness {
+    const { readiness } = this.workers;
+    return this.#isStale() ? { ...readiness, stale: true } : readiness;
+  }
+
   /** Shows the telemetry thread, which answers for it, whether the workers serve. */
   tellReadiness(): void {
-    const { readiness } = this.workers;
-    const text = readiness.error ?? 'ready';
+    const { readiness } = this;
+    const text = JSON.stringify(readiness);
     if (this.#toldReadiness === text) return;
     this.#toldReadiness = text;
     this.telemetry?.report({ readiness });
@@ -173,6 +181,8 @@ export class Gateway {
 
   /** Nothing watches, and nothing is loaded for it, until an Upstream has checks. */
   async #watchHealth(resources: readonly Resource[]): Promise<void> {
+    // Whoever sends nothing to Targets has no business with their health.
+    if (this.#settings.listeners.length === 0) return;
     if (!resources.some(({ kind, value }) => checkedValue(kind, value) !== undefined)) return;
     const { HealthMonitor } = await import('./health-monitor.ts');
     this.#monitor = new HealthMonitor({

@@ -67,6 +67,7 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
   const report = () => {
     const { isConnected, stale: isStale } = follower;
     gateway?.telemetry?.report({ controlPlane: { isConnected, isStale } });
+    gateway?.tellReadiness();
   };
   process.on('SIGHUP', () => void gateway?.telemetry?.reopen());
   stopOnSignals(log, async () => {
@@ -76,7 +77,8 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
     log.warn('nothing is served before a control plane gives a configuration');
     await follower.begin(Number.POSITIVE_INFINITY);
   }
-  gateway = await Gateway.start({ settings, version, log, configuration, plugins, pluginFiles });
+  const isStale = () => follower.stale;
+  gateway = await Gateway.start({ settings, version, log, configuration, plugins, pluginFiles, isStale });
   report();
   announce(version, gateway, settings, [
     ['config', `revision ${configuration.revision} ${follower.stale ? 'from disk' : `from ${client.at}`}`],

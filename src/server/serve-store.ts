@@ -28,7 +28,8 @@ export interface ServeStoreOptions extends StorePlace {
 
 /** Serves what the Admin API is told, kept in a Store. */
 export async function serveStore(options: ServeStoreOptions): Promise<void> {
-  const { upstream, cluster: clusterOptions, settings, version, log } = options;
+  const { upstream, cluster: clusterOptions, version, log } = options;
+  const settings = clusterOptions === undefined ? options.settings : { ...options.settings, listeners: [] };
   const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   const { store, configuration, adminKey, shown: place } = await openStore(options, plugins, log);
   if (upstream !== undefined) {
@@ -44,7 +45,6 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
     configuration,
     plugins,
     pluginFiles,
-    carriesTraffic: clusterOptions === undefined,
   });
   const warn = (resources: readonly Resource[]) => {
     // What has an effect is for those to say who carry the traffic.

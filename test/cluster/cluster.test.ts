@@ -65,6 +65,9 @@ test('a data plane serves what its control plane is told, and is seen by it', as
   assert.deepEqual((await control.admin('GET', `data_planes/${seen.id}`)).json().id, seen.id);
   assert.equal((await control.admin('GET', 'data_planes/nobody')).status, 404);
 
+  const explained = await control.admin('POST', 'explain', { url: '/keyed' });
+  assert.equal(explained.status, 200, explained.body);
+
   // It has no Admin API, and its files are its own and hold no secret in plain.
   assert.doesNotMatch(edge.stderr, /Admin API/);
   assert.equal((await edge.call('/apisix/admin/routes')).status, 404);
@@ -128,11 +131,17 @@ test('without its control plane a data plane goes on, starts again from disk, an
   assert.match(again.stderr, /config +revision 2 from disk/);
   assert.equal((await again.call('/two')).body, 'two');
   assert.match((await call(again.metrics)).body, /^sluice_config_stale 1$/m);
+  const readiness = new URL('/status/ready', again.metrics).href;
+  assert.equal((await call(readiness)).body, '{"status":"ok","stale":true}');
 
-  const control2 = await startControlPlane(t, controlOptions);
-  await control2.put('routes/three', mocking('three'));
+  const revived = await startControlPlane(t, controlOptions);
+  await revived.put('routes/three', mocking('three'));
   await eventually('it has caught up', async () => (await again.call('/three')).body === 'three');
-  await dataPlaneIs(control2, 'edge', 'current');
+  await dataPlaneIs(revived, 'edge', 'current');
+  await eventually(
+    'it is ready without reserve',
+    async () => (await call(readiness)).body === '{"status":"ok"}',
+  );
   await eventually('it is no longer stale', async () =>
     /^sluice_config_stale 0$/m.test((await call(again.metrics)).body),
   );

@@ -78,7 +78,10 @@ test('counts a database that stands still as away, and goes on when it goes on',
       /was lost while writing \(Query read timeout\)/,
     );
     // Nobody waits a second time.
-    await assert.rejects(store.write(change(1, [resource(1, 'a')])), /(?:is away \(|was lost: )Query read timeout/);
+    await assert.rejects(
+      store.write(change(1, [resource(1, 'a')])),
+      /(?:is away \(|was lost: )Query read timeout/,
+    );
   } finally {
     server.thaw();
   }

@@ -1,6 +1,7 @@
 // The control plane's side: data planes connect, show a certificate of the cluster's authority, and
 // ask. Nothing else is answered here, and nothing can be changed from here.
 
+import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -27,6 +28,8 @@ export interface ClusterServerOptions {
 
 const LARGEST_REQUEST = 64 * 1024;
 const MOST_CONNECTIONS = 10_000;
+/** Then a data plane connects anew, and its certificate is looked at again: after 40 minutes without news. */
+const REQUESTS_PER_CONNECTION = 100;
 
 export class ClusterServer {
   readonly #options: ClusterServerOptions;
@@ -49,10 +52,9 @@ export class ClusterServer {
     this.#options = options;
     this.#server = createServer(
       {
-        ...readCertificates(options.certificates),
+        ...secureContext(options.certificates),
         requestCert: true,
         rejectUnauthorized: true,
-        minVersion: 'TLSv1.3',
         requestTimeout: 30_000,
         headersTimeout: 10_000,
         keepAliveTimeout: 30_000,
@@ -60,6 +62,7 @@ export class ClusterServer {
       (request, response) => void this.#handle(request, response),
     );
     this.#server.maxConnections = MOST_CONNECTIONS;
+    this.#server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
     this.#server.on('tlsClientError', (error, socket) => {
       options.log.warn('a connection to the cluster was refused', {
         address: socket.remoteAddress,
@@ -78,7 +81,7 @@ export class ClusterServer {
   reloadCertificates(): void {
     const { certificates, log } = this.#options;
     try {
-      this.#server.setSecureContext({ ...readCertificates(certificates), minVersion: 'TLSv1.3' });
+      this.#server.setSecureContext(secureContext(certificates));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       log.warn(`the certificates of the cluster stay as they were: ${reason}`);
@@ -151,6 +154,12 @@ export class ClusterServer {
     const changes = history.since(revision, digest);
     return changes === undefined ? { ...present, resources: snapshot.all() } : { ...present, changes };
   }
+}
+
+function secureContext(certificates: CertificateFiles) {
+  // Without tickets nobody resumes a session that was begun under certificates of before.
+  const secureOptions = constants.SSL_OP_NO_TICKET;
+  return { ...readCertificates(certificates), minVersion: 'TLSv1.3', secureOptions } as const;
 }
 
 function peerOf(request: IncomingMessage): Peer {

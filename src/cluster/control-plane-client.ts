@@ -49,19 +49,15 @@ export class ControlPlaneClient {
   }
 
   #post(body: string, timeout: number, signal: AbortSignal): Promise<{ status: number; body: string }> {
-    // Read for each new connection: certificates are replaced while this runs.
-    this.#agent ??= new Agent({
-      ...readCertificates(this.#certificates),
-      keepAlive: true,
-      maxSockets: 1,
-      minVersion: 'TLSv1.3',
-    });
+    this.#agent ??= new Agent({ keepAlive: true, minVersion: 'TLSv1.3' });
+    // Read each time, since they are replaced while this runs; the Agent connects anew when they were.
+    const certificates = readCertificates(this.#certificates);
     return new Promise((resolve, reject) => {
       const url = new URL(SYNC_PATH, this.#urls[this.#turn]);
       const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
       const request = httpsRequest(
         url,
-        { method: 'POST', agent: this.#agent, headers, timeout, signal },
+        { ...certificates, method: 'POST', agent: this.#agent, headers, timeout, signal },
         (response) => {
           const parts: Buffer[] = [];
           response.on('data', (part: Buffer) => parts.push(part));

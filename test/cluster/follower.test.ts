@@ -1,7 +1,7 @@
 // The two ends of a cluster in one process, over real connections.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -44,20 +44,22 @@ class Control {
     return control;
   }
 
-  async listen(port = 0): Promise<void> {
+  async listen(port = 0, certificates = CONTROL): Promise<void> {
     const { configuration, history, dataPlanes } = this;
     this.#server = await ClusterServer.listen({
-      ...{
-        host: '127.0.0.1',
-        port,
-        certificates: CONTROL,
-        snapshot: configuration.snapshot,
-        history,
-        dataPlanes,
-      },
+      host: '127.0.0.1',
+      port,
+      certificates,
+      snapshot: configuration.snapshot,
+      history,
+      dataPlanes,
       refresh: () => this.refresh(),
       log: silent,
     });
+  }
+
+  reloadCertificates(): void {
+    this.#server?.reloadCertificates();
   }
 
   get url(): string {
@@ -93,18 +95,26 @@ interface Edge {
   readonly file: string;
 }
 
-function startEdge(t: Scope, urls: readonly string[], file?: string, clock?: TestClock): Edge {
+interface EdgeOptions {
+  readonly file?: string;
+  readonly clock?: TestClock;
+  readonly certificates?: typeof EDGE;
+  readonly instance?: string;
+}
+
+function startEdge(t: Scope, urls: readonly string[], options: EdgeOptions = {}): Edge {
+  const { file, clock, certificates = EDGE, instance = 'edge-1' } = options;
   const configuration = testConfiguration(clock);
   const logged: string[] = [];
   const place = file ?? path.join(temporaryFolder(t), 'snapshot.jsonl');
   const say = (message: string) => void logged.push(message);
   const follower = new Follower({
     configuration,
-    client: new ControlPlaneClient(urls, EDGE),
+    client: new ControlPlaneClient(urls, certificates),
     file: new SnapshotFile(place),
     apply: async () => {},
     about: () => ({
-      instance: 'edge-1',
+      instance,
       host: 'edge',
       version: '1',
       started_at: 1,
@@ -175,7 +185,7 @@ test('goes on from its disk by the steps since, and gets everything only where t
   control.put('b');
   const answers: SyncAnswer[] = [];
   const spied = await spy(t, control, answers);
-  const second = startEdge(t, [spied], first.file);
+  const second = startEdge(t, [spied], { file: first.file });
   assert.ok(await second.follower.beginFromDisk());
   assert.ok(second.follower.stale);
   assert.ok(await second.follower.begin(5_000));
@@ -189,7 +199,7 @@ test('goes on from its disk by the steps since, and gets everything only where t
   // Another control plane on the same place, whose history is another one.
   const other = await Control.start(t);
   for (const id of ['x', 'y', 'z']) other.put(id);
-  const third = startEdge(t, [other.url], first.file);
+  const third = startEdge(t, [other.url], { file: first.file });
   await third.follower.beginFromDisk();
   void third.follower.run();
   await arrives(other, third);
@@ -267,7 +277,7 @@ test('ends what has a time to live also when no control plane says so', async (t
     value: { uri: '/goes', plugins: { 'proxy-rewrite': {} } },
     ttl: 0.05,
   });
-  const edge = startEdge(t, [control.url], undefined, clock);
+  const edge = startEdge(t, [control.url], { clock });
   await edge.follower.begin(5_000);
   void edge.follower.run();
   await control.close();
@@ -276,6 +286,67 @@ test('ends what has a time to live also when no control plane says so', async (t
   await eventually('it is gone', () => !edge.configuration.snapshot.has('routes', 'goes'));
   assert.ok(edge.configuration.snapshot.has('routes', 'stays'));
   await eventually('also on disk', () => !readFileSync(edge.file, 'utf8').includes('/goes'));
+});
+
+test('twenty data planes have each revision, and the control plane knows', async (t) => {
+  const control = await Control.start(t);
+  const edges = Array.from({ length: 20 }, (_, index) =>
+    startEdge(t, [control.url], { instance: `edge-${index}` }),
+  );
+  for (const { follower } of edges) {
+    assert.ok(await follower.begin(5_000));
+    void follower.run();
+  }
+  for (let write = 0; write < 10; write++) {
+    control.put(`r${write}`);
+    for (const edge of edges) await arrives(control, edge);
+  }
+  await eventually('all are current', () => {
+    const list = control.dataPlanes.list();
+    return (
+      list.length === 20 && list.every(({ status, revision }) => status === 'current' && revision === 10)
+    );
+  });
+});
+
+test('certificates are replaced while both run', async (t) => {
+  const folder = temporaryFolder(t);
+  const inFolder = (name: string) => {
+    const at = (end: string) => path.join(folder, name + end);
+    return { cert: at('.crt'), key: at('.key'), ca: at('.ca') };
+  };
+  const copy = (from: typeof EDGE, to: typeof EDGE) => {
+    for (const end of ['cert', 'key', 'ca'] as const) copyFileSync(from[end], to[end]);
+  };
+  const [ofControl, ofEdge] = [inFolder('control'), inFolder('edge')];
+  copy(CONTROL, ofControl);
+  copy(EDGE, ofEdge);
+  const control = new Control();
+  await control.listen(0, ofControl);
+  t.after(() => control.close());
+  const edge = startEdge(t, [control.url], { certificates: ofEdge });
+  assert.ok(await edge.follower.begin(5_000));
+  void edge.follower.run();
+  copy(filesOf(authority.options('edge-renewed', 'clientAuth')), ofEdge);
+  control.put('a');
+  await eventually(
+    'it shows the new one',
+    () => control.dataPlanes.get('edge-1')?.certificate === 'edge-renewed',
+  );
+  // Another authority altogether: who has no certificate of it is not let in any more.
+  const next = new Authority(t);
+  copy(filesOf(next.options('control', 'serverAuth')), ofControl);
+  control.reloadCertificates();
+  const late = startEdge(t, [control.url], { instance: 'late' });
+  assert.equal(await late.follower.begin(300), false);
+  copy(filesOf(next.options('edge', 'clientAuth')), ofEdge);
+  control.put('b');
+  await arrives(control, edge);
+  // What is no good changes nothing.
+  writeFileSync(ofControl.cert, 'nonsense');
+  control.reloadCertificates();
+  control.put('c');
+  await arrives(control, edge);
 });
 
 test('refuses URLs that are none, and certificates that are not there', () => {

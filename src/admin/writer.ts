@@ -79,9 +79,7 @@ export class Writer {
   }
 
   #begin(): void {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run();
   }
 
   async #run(): Promise<void> {
@@ -98,6 +96,8 @@ export class Writer {
       }
       if (this.#waiting.length > 0) await this.#write(this.#waiting.splice(0, MAXIMUM_BATCH));
     }
+    // Here and not a moment later: whoever comes in between would wait for nobody.
+    this.#running = undefined;
   }
 
   /** Takes what others have written, and brings it to the workers as if it was written here. */

@@ -180,7 +180,7 @@ export class Follower {
       this.#isSaved = false;
       this.#save();
       this.#scheduleExpiry();
-      log.info('configuration taken', { revision });
+      log.debug('configuration taken', { revision });
     } catch (error) {
       const reason = messageOf(error).slice(0, 1024);
       this.#refused = { revision, digest, reason };

@@ -8,7 +8,6 @@ import type { Configuration } from '../model/configuration.ts';
 import { ConfigError } from '../model/errors.ts';
 import { mergedChange } from '../model/merged-change.ts';
 import { SnapshotDigest } from '../model/snapshot-digest.ts';
-import type { StoreContent } from '../model/store.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { ControlPlaneClient } from './control-plane-client.ts';
 import type { SnapshotFile } from './snapshot-file.ts';
@@ -36,7 +35,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Follower {
   readonly #options: FollowerOptions;
-  readonly #digest = new SnapshotDigest();
+  /** Of what the control plane has; what has ended here by its time to live may still be in it. */
+  #digest = new SnapshotDigest();
   readonly #stop = new AbortController();
   #refused: Refusal | undefined;
   /** Whether everything is asked for, since a step led elsewhere than it should. */
@@ -92,7 +92,7 @@ export class Follower {
       this.#digest.apply({ revision: content.revision, puts: configuration.snapshot.all(), removals: [] });
       this.#isWhole = true;
       this.#setState(this.#isConnected, true);
-      log.warn('starting with the configuration on disk, since no control plane answers', {
+      log.warn('starting with the configuration on disk', {
         revision: content.revision,
       });
       return true;
@@ -155,16 +155,25 @@ export class Follower {
   async #take(answer: SyncAnswer): Promise<void> {
     const { configuration, log } = this.#options;
     const { revision, digest } = answer;
-    const step: Change | StoreContent = 'changes' in answer ? mergedChange(answer.changes) : answer;
     try {
-      const change = arrival(configuration, step);
-      const undo = this.#digest.apply(change);
-      if (this.#digest.text !== digest) {
-        undo();
-        // A step may lead elsewhere because of what was here before.
-        this.#wantsAll = 'changes' in answer;
-        if (this.#wantsAll) return;
-        throw new ConfigError(`revision ${revision} did not arrive whole: its checksum is another`);
+      let change: Change;
+      if ('changes' in answer) {
+        change = arrival(configuration, mergedChange(answer.changes));
+        const undo = this.#digest.apply(change);
+        if (this.#digest.text !== digest) {
+          undo();
+          // The step may lead elsewhere because of what was here before.
+          this.#wantsAll = true;
+          return;
+        }
+      } else {
+        change = arrival(configuration, answer);
+        const whole = new SnapshotDigest();
+        whole.apply({ revision, puts: answer.resources, removals: [] });
+        if (whole.text !== digest) {
+          throw new ConfigError(`revision ${revision} did not arrive whole: its checksum is another`);
+        }
+        this.#digest = whole;
       }
       if (revision < configuration.revision) {
         log.warn('the control plane has gone back to an older revision', {
@@ -209,6 +218,7 @@ export class Follower {
     this.#setState(false, this.#stale);
     log.warn(`no control plane answers: ${messageOf(error)}; revision ${configuration.revision} stays`);
   }
+
   #setState(isConnected: boolean, stale: boolean): void {
     if (isConnected === this.#isConnected && stale === this.#stale) return;
     this.#isConnected = isConnected;

@@ -280,12 +280,22 @@ test('ends what has a time to live also when no control plane says so', async (t
   const edge = startEdge(t, [control.url], { clock });
   await edge.follower.begin(5_000);
   void edge.follower.run();
+  const port = Number(new URL(control.url).port);
   await control.close();
   assert.ok(edge.configuration.snapshot.has('routes', 'goes'));
   clock.advance(60);
   await eventually('it is gone', () => !edge.configuration.snapshot.has('routes', 'goes'));
   assert.ok(edge.configuration.snapshot.has('routes', 'stays'));
   await eventually('also on disk', () => !readFileSync(edge.file, 'utf8').includes('/goes'));
+  // A control plane that has ended it, too, and doesn't know how that came.
+  const { revision, snapshot } = control.configuration;
+  const puts = snapshot.all().filter(({ id }) => id === 'stays');
+  const next = new Control();
+  next.configuration.commit({ revision: revision + 1, puts, removals: [] });
+  next.history.record({ revision: revision + 1, puts, removals: [] });
+  await next.listen(port);
+  t.after(() => next.close());
+  await arrives(next, edge);
 });
 
 test('twenty data planes have each revision, and the control plane knows', async (t) => {

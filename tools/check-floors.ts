@@ -37,6 +37,7 @@ const FLOORS: Readonly<Record<string, Floor>> = {
   admin: { values: ['lib', 'model', 'plugin'], interfaces: ['stores', 'state'] },
   portal: { values: ['lib', 'model', 'plugin'], interfaces: ['stores', 'state'] },
   telemetry: { values: ['lib', 'model', 'plugin'], interfaces: ['stores', 'state'] },
+  cluster: { values: ['lib', 'model', 'plugin'], interfaces: [] },
 };
 
 /** These know everything: it is their purpose. */

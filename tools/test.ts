@@ -1,5 +1,8 @@
 // `npm test`: everything that must hold before a change is merged, each step named by the sentence
 // it proves. `npm test -- floors` runs only the steps whose sentence contains a given word.
+
+import { OPENSSL } from '../test/support/cluster.ts';
+import { POSTGRES_SERVER } from '../test/support/postgres-server.ts';
 import { REDIS_SERVER } from '../test/support/redis-server.ts';
 import { ensureCommand, type NeededCommand } from './ensure-command.ts';
 import { commandStep, nodeTestStep, type Step, type StepResult } from './step.ts';
@@ -9,6 +12,8 @@ const NEEDED: readonly NeededCommand[] = [
   { command: 'curl', debianPackage: 'curl', purpose: 'run the calls that the guides show' },
   { command: 'faketime', debianPackage: 'faketime', purpose: 'test what happens when the clock jumps' },
   REDIS_SERVER,
+  POSTGRES_SERVER,
+  OPENSSL,
 ];
 
 // Checks that read the sources. Each takes about a second, so that they may run at the same time.

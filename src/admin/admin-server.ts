@@ -3,7 +3,6 @@ import type { Change } from '../model/change.ts';
 import type { Configuration } from '../model/configuration.ts';
 import type { Kind } from '../model/resource.ts';
 import { resources } from '../model/resources.ts';
-import type { Store } from '../model/store.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { Access, type AccessOptions } from './access.ts';
 import { type AdminReply, errorReply, send, sendPage, sendPreflight } from './admin-reply.ts';
@@ -14,11 +13,11 @@ import { openApi } from './openapi.ts';
 import { answerResource, type ResourceRequest, resourcePath } from './resource-endpoint.ts';
 import { pluginList, pluginSchema, resourceSchema, validateSchema } from './schema-endpoint.ts';
 import { validateConfiguration } from './validate-endpoint.ts';
-import { Writer } from './writer.ts';
+import { type WritableStore, Writer } from './writer.ts';
 
 export interface AdminServerOptions extends AccessOptions {
   readonly configuration: Configuration;
-  readonly store: Pick<Store, 'write'>;
+  readonly store: WritableStore;
   /** Brings a Change to everyone who serves traffic, before the answer; secrets are plain in it. */
   broadcast(change: Change): Promise<void> | void;
   readonly keys: readonly AdminKey[];

@@ -264,6 +264,17 @@ function otherPaths(): JsonObject {
         parameter('id', 'path', 'The resource that holds it, or the Upstream itself.', text),
       ],
     ),
+    '/apisix/admin/data_planes': get(
+      'list_data_planes',
+      'The data planes that follow this process, where it is a control plane.',
+      anything,
+    ),
+    '/apisix/admin/data_planes/{id}': get(
+      'get_data_plane',
+      'One data plane: its status, revision and lag.',
+      anything,
+      [parameter('id', 'path', 'The id that the list shows.', text)],
+    ),
     '/apisix/admin/openapi.json': get('openapi', 'This document.', anything),
   };
 }

@@ -47,9 +47,11 @@ export interface RunningAdmin extends AsyncDisposable {
   ): Promise<Answered>;
 }
 
-export async function runAdmin(options: Partial<AdminServerOptions> = {}): Promise<RunningAdmin> {
+export async function runAdmin(
+  options: Partial<AdminServerOptions> & { store?: MemoryStore } = {},
+): Promise<RunningAdmin> {
   const configuration = options.configuration ?? testConfiguration();
-  const store = new MemoryStore();
+  const store = options.store ?? new MemoryStore();
   const broadcasts: Change[] = [];
   const logged: string[] = [];
   const admin = createAdminServer({

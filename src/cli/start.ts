@@ -3,6 +3,7 @@ import { parseAddress } from '../model/listen-address.ts';
 import type { Settings } from '../model/settings.ts';
 import { StderrLogger } from '../server/logger.ts';
 import type { Command, CommandOptions } from './command.ts';
+import { roleOf } from './role.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
@@ -11,7 +12,7 @@ type Options = CommandOptions;
 export const start: Command = {
   name: 'start',
   usage:
-    'sluice start [UPSTREAM] [--config FILE | --settings FILE] [--data DIR] [--workers N] [--listen ADDRESS] [--admin]',
+    'sluice start [UPSTREAM] [--config FILE | --settings FILE] [--data DIR] [--store URL] [--workers N] [--listen ADDRESS] [--admin]',
   summary: 'Starts the gateway.',
   details: `With nothing else it serves what the Admin API is told, kept in --data (default ./.sluice).
 With UPSTREAM (http://host:port or https://host) everything goes there; add --admin to grow from it.
@@ -35,6 +36,37 @@ unless the file asks for one.`,
       value: 'DIR',
       description: 'where configuration and keys are kept (default ./.sluice)',
     },
+    store: {
+      type: 'string',
+      value: 'URL',
+      description:
+        'a PostgreSQL database in place of the one in --data: postgres://user@host/name ($SLUICE_STORE)',
+    },
+    role: {
+      type: 'string',
+      value: 'ROLE',
+      description:
+        "'control-plane': configures data planes; 'data-plane': is configured by one (default: both in one)",
+    },
+    'control-plane': {
+      type: 'string',
+      multiple: true,
+      value: 'URL',
+      description:
+        'for a data plane: whom to follow, https://host:9190; further ones for when the first is away',
+    },
+    'cluster-listen': {
+      type: 'string',
+      value: 'ADDRESS',
+      description: 'for a control plane: where data planes connect (default 127.0.0.1:9190)',
+    },
+    'cluster-cert': {
+      type: 'string',
+      value: 'FILE',
+      description: 'by what the others of the cluster know this one',
+    },
+    'cluster-key': { type: 'string', value: 'FILE', description: 'its private key' },
+    'cluster-ca': { type: 'string', value: 'FILE', description: 'who vouches for the others' },
     workers: {
       type: 'string',
       short: 'w',
@@ -79,6 +111,12 @@ unless the file asks for one.`,
     if (options.settings !== undefined && options.config !== undefined) {
       throw new UsageError('--settings and --config exclude each other; --config reads settings, too');
     }
+    if (options.store !== undefined && (upstream ?? options.config) !== undefined) {
+      throw new UsageError(
+        '--store goes with neither UPSTREAM nor --config; its content is written by the Admin API',
+      );
+    }
+    const database = String(options.store ?? process.env.SLUICE_STORE ?? '') || undefined;
     const log = new StderrLogger();
     const adjust = (settings: Settings) => adjusted(settings, options);
     if (options.config !== undefined) {
@@ -86,12 +124,18 @@ unless the file asks for one.`,
       return serveFile(String(options.config), adjust, version, log);
     }
     const settings = adjust(await baseSettings(options));
+    const directory = String(options.data ?? settings.data_dir);
+    const role = roleOf(options, upstream ?? options.config ?? options.admin);
+    if (role?.name === 'data-plane') {
+      const { serveDataPlane } = await import('../server/serve-data-plane.ts');
+      return serveDataPlane({ ...role, directory, settings, version, log });
+    }
     if (upstream !== undefined && options.admin !== true && options.data === undefined) {
       const { serveUpstream } = await import('../server/serve-upstream.ts');
       return serveUpstream(upstream, settings, version, log);
     }
     const { serveStore } = await import('../server/serve-store.ts');
-    return serveStore(String(options.data ?? settings.data_dir), upstream, settings, version, log);
+    return serveStore({ directory, database, upstream, cluster: role, settings, version, log });
   },
 };
 

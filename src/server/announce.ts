@@ -17,10 +17,10 @@ export function announce(
   );
   const count = gateway.workers.revisions.length;
   const metrics = gateway.telemetry?.metricsAddress;
-  const all: (readonly [string, string])[] = [
-    ['traffic', `${traffic.join(', ')}  (${count} worker${count === 1 ? '' : 's'})`],
-    ...lines,
-  ];
+  const all: (readonly [string, string])[] = [...lines];
+  // A control plane carries none.
+  if (traffic.length > 0)
+    all.unshift(['traffic', `${traffic.join(', ')}  (${count} worker${count === 1 ? '' : 's'})`]);
   if (metrics !== undefined) {
     all.push(['metrics', `http://${metrics.address}:${metrics.port}/apisix/prometheus/metrics`]);
   }

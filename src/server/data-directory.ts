@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import {
   closeSync,
   fstatSync,
@@ -31,6 +31,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 const ADMIN_KEY_FILE = 'admin.key';
 const ENCRYPTION_KEY_FILE = 'encryption.key';
+const INSTANCE_FILE = 'data-plane.id';
 const KEY_BYTES = 32;
 
 /**
@@ -56,6 +57,47 @@ export async function openDataDirectory(
   };
 }
 
+/** The 32 bytes with which a process seals what it keeps in a folder; made there when they are missing. @throws as openDataDirectory */
+export function openEncryptionKey(directory: string, environment: Environment = process.env): Buffer {
+  const folder = path.resolve(directory);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  refuseWritableByAll(folder);
+  return encryptionKey(folder, environment.SLUICE_ENCRYPTION_KEY);
+}
+
+/** A random name for a process, which it keeps in a folder; made when it is missing. */
+export function openInstanceName(directory: string): string {
+  const file = path.join(path.resolve(directory), INSTANCE_FILE);
+  makeFile(file, randomUUID());
+  return readFileSync(file, 'utf8').trim();
+}
+
+/**
+ * The keys for a store that several processes share, from the environment or from the files of a
+ * data directory. None is made: each process would make its own.
+ *
+ * @throws Error that says what to do
+ */
+export function givenKeys(
+  directory: string,
+  environment: Environment = process.env,
+): Pick<DataDirectory, 'adminKey' | 'encryptionKey'> {
+  const folder = path.resolve(directory);
+  const refuseMissing = (variable: string, name: string): void => {
+    const file = path.join(folder, name);
+    if ((environment[variable] ?? '') !== '' || exists(file)) return;
+    throw new Error(
+      `the processes that share a store need the same keys: set ${variable}, or put the key into ${file} (openssl rand -hex ${KEY_BYTES} makes one; chmod 600)`,
+    );
+  };
+  refuseMissing('SLUICE_ENCRYPTION_KEY', ENCRYPTION_KEY_FILE);
+  refuseMissing('SLUICE_ADMIN_KEY', ADMIN_KEY_FILE);
+  return {
+    adminKey: adminKey(folder, environment.SLUICE_ADMIN_KEY),
+    encryptionKey: encryptionKey(folder, environment.SLUICE_ENCRYPTION_KEY),
+  };
+}
+
 function adminKey(folder: string, fromEnvironment = ''): DataDirectory['adminKey'] {
   if (fromEnvironment !== '') return { key: headerSafe(fromEnvironment, 'SLUICE_ADMIN_KEY'), fresh: false };
   const file = path.join(folder, ADMIN_KEY_FILE);
@@ -76,15 +118,20 @@ function encryptionKey(folder: string, fromEnvironment = ''): Buffer {
   return decode(readKey(file), file);
 }
 
-/** Makes a key file, as a line of hex, unless it is there; it appears whole or not at all. Tells whether it did. */
+/** Makes a key file, as a line of hex, unless it is there. Tells whether it did. */
 function makeKey(file: string): boolean {
+  return makeFile(file, randomBytes(KEY_BYTES).toString('hex'));
+}
+
+/** Makes a file of one line unless it is there; it appears whole or not at all. Tells whether it did. */
+function makeFile(file: string, line: string): boolean {
   if (exists(file)) return false;
   const temporary = `${file}.${process.pid}.new`;
   rmSync(temporary, { force: true });
   try {
     const descriptor = openSync(temporary, 'wx', 0o600);
     try {
-      writeSync(descriptor, `${randomBytes(KEY_BYTES).toString('hex')}\n`);
+      writeSync(descriptor, `${line}\n`);
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);

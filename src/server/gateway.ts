@@ -15,6 +15,7 @@ import type { EvaluateOptions, Evaluator } from '../proxy/evaluator.ts';
 import type { EvaluationRequest, Explanation } from '../proxy/explanation.ts';
 import { createRecordRing } from '../state/memory/record-ring.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
+import type { Readiness } from '../telemetry/status-answer.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { DEFAULT_REDACTED_PARAMETERS } from '../telemetry/uri-redaction.ts';
 import { checkedValue } from './checked-value.ts';
@@ -26,12 +27,15 @@ import type { StatusServer } from './status-server.ts';
 import { Workers } from './workers.ts';
 
 export interface GatewayOptions {
+  /** Without listeners, as of a control plane, there are no workers. */
   readonly settings: Settings;
   readonly version: string;
   readonly log: Logger;
   readonly configuration: Configuration;
   readonly plugins: readonly Plugin[];
   readonly pluginFiles: readonly PluginFile[];
+  /** Whether what is served was on the disk and may be old; of a data plane only. */
+  isStale?(): boolean;
 }
 
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
@@ -57,17 +61,18 @@ export class Gateway {
   #monitor: HealthMonitor | undefined;
   #told: Promise<unknown> = Promise.resolve();
   #statusServer: StatusServer | undefined;
+  readonly #isStale: () => boolean;
   #toldReadiness = '';
   #readinessTimer: NodeJS.Timeout | undefined;
   #unwatchGeo = (): void => {};
 
   static async start(options: GatewayOptions): Promise<Gateway> {
     const { settings, configuration, log } = options;
-    const count = settings.workers || availableParallelism();
+    const count = settings.listeners.length === 0 ? 0 : settings.workers || availableParallelism();
     const geoFiles = settings.geo.databases;
     const geo = await readGeoFiles(geoFiles);
     const telemetry = await startTelemetry(options);
-    const buffers = allocateSharedState({ workers: count });
+    const buffers = allocateSharedState({ workers: Math.max(count, 1) });
     const { client } = settings;
     const state = new SharedState(buffers);
     let gateway: Gateway | undefined;
@@ -149,6 +154,7 @@ export class Gateway {
     this.#settings = options.settings;
     this.#plugins = options.plugins;
     this.#log = options.log;
+    this.#isStale = () => options.isStale?.() ?? false;
   }
 
   async #begin(): Promise<void> {
@@ -158,7 +164,7 @@ export class Gateway {
       const { startStatusServer } = await import('./status-server.ts');
       this.#statusServer = await startStatusServer(
         parseAddress(status.address, '127.0.0.1'),
-        () => this.workers.readiness,
+        () => this.readiness,
       );
     }
     this.tellReadiness();
@@ -177,10 +183,15 @@ export class Gateway {
     return this.#statusServer?.at;
   }
 
+  get readiness(): Readiness {
+    const { readiness } = this.workers;
+    return this.#isStale() ? { ...readiness, stale: true } : readiness;
+  }
+
   /** Shows the telemetry thread, which answers for it, whether the workers serve. */
   tellReadiness(): void {
-    const { readiness } = this.workers;
-    const text = readiness.error ?? 'ready';
+    const { readiness } = this;
+    const text = JSON.stringify(readiness);
     if (this.#toldReadiness === text) return;
     this.#toldReadiness = text;
     this.telemetry?.report({ readiness });
@@ -188,6 +199,8 @@ export class Gateway {
 
   /** Nothing watches, and nothing is loaded for it, until an Upstream has checks. */
   async #watchHealth(resources: readonly Resource[]): Promise<void> {
+    // Whoever sends nothing to Targets has no business with their health.
+    if (this.#settings.listeners.length === 0) return;
     if (!resources.some(({ kind, value }) => checkedValue(kind, value) !== undefined)) return;
     const { HealthMonitor } = await import('./health-monitor.ts');
     this.#monitor = new HealthMonitor({

@@ -2,37 +2,36 @@ import path from 'node:path';
 import { explainEndpoint } from '../admin/explain-endpoint.ts';
 import { healthcheckEndpoint } from '../admin/healthcheck-endpoint.ts';
 import { parseAddress } from '../model/listen-address.ts';
+import type { Resource } from '../model/resource.ts';
 import type { Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
-import { SqliteStore } from '../stores/sqlite/sqlite-store.ts';
 import { startAdmin } from './admin-listener.ts';
 import { announce, shown } from './announce.ts';
-import { openDataDirectory } from './data-directory.ts';
-import { createConfiguration, Gateway } from './gateway.ts';
+import { Gateway } from './gateway.ts';
+import { openStore, type StorePlace } from './open-store.ts';
 import { loadPlugins } from './plugin-set.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
+import { type ClusterOptions, prepareCluster } from './serve-cluster.ts';
 import { catchAll } from './serve-upstream.ts';
 import { stopOnSignals } from './stop-on-signals.ts';
 import { withoutEffect } from './without-effect.ts';
 
-/** Serves what the Admin API is told, kept in a data directory. */
-export async function serveStore(
-  directory: string,
-  upstream: string | undefined,
-  settings: Settings,
-  version: string,
-  log: Logger,
-): Promise<void> {
+export interface ServeStoreOptions extends StorePlace {
+  /** Where what no Route takes is sent; written as a Route before anything is served. */
+  readonly upstream: string | undefined;
+  /** For a control plane, which carries no traffic itself: where and how its data planes connect. */
+  readonly cluster?: ClusterOptions | undefined;
+  readonly settings: Settings;
+  readonly version: string;
+  readonly log: Logger;
+}
+
+/** Serves what the Admin API is told, kept in a Store. */
+export async function serveStore(options: ServeStoreOptions): Promise<void> {
+  const { upstream, cluster: clusterOptions, version, log } = options;
+  const settings = clusterOptions === undefined ? options.settings : { ...options.settings, listeners: [] };
   const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
-  const data = await openDataDirectory(path.resolve(directory));
-  const store = await SqliteStore.open(data.path);
-  const configuration = await createConfiguration(plugins, data.encryptionKey);
-  const errors = configuration.load(await store.load());
-  if (errors.length > 0) {
-    await store.close();
-    const [{ kind, id, message }] = errors;
-    throw new Error(`the configuration in ${shown(data.path)} can't be used: ${kind}/${id}: ${message}`);
-  }
+  const { store, configuration, adminKey, shown: place } = await openStore(options, plugins, log);
   if (upstream !== undefined) {
     const plan = configuration.plan({ type: 'put', ...catchAll(upstream) });
     if (!plan.ok) throw new Error(plan.message);
@@ -47,45 +46,58 @@ export async function serveStore(
     plugins,
     pluginFiles,
   });
+  const warn = (resources: readonly Resource[]) => {
+    // What has an effect is for those to say who carry the traffic.
+    if (clusterOptions !== undefined) return;
+    for (const line of withoutEffect(resources, settings)) log.warn(line);
+  };
+  const cluster = clusterOptions && (await prepareCluster(configuration.snapshot));
   const { keys: configured, allow, address } = settings.admin;
   const admin = await startAdmin(parseAddress(address), {
     configuration,
     store,
     broadcast(change) {
-      for (const line of withoutEffect(change.puts, settings)) log.warn(line);
+      warn(change.puts);
+      cluster?.history.record(change);
       return gateway.broadcast(change);
     },
     extensions: {
       explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })),
       healthcheck: healthcheckEndpoint(configuration, () => gateway.health),
+      ...cluster?.extensions,
     },
-    keys: configured.length > 0 ? configured : [{ name: 'admin', key: data.adminKey.key, role: 'admin' }],
+    keys: configured.length > 0 ? configured : [{ name: 'admin', key: adminKey.key, role: 'admin' }],
     allow,
     log,
   });
-  const keyFile = shown(path.join(data.path, 'admin.key'));
+  const clusterServer = await cluster?.listen(clusterOptions!, () => admin.admin.writer.refresh(), log);
+  const keyFile = shown(path.join(path.resolve(options.directory), 'admin.key'));
   const fromEnvironment = (process.env.SLUICE_ADMIN_KEY ?? '') !== '';
   const key = fromEnvironment
     ? 'from SLUICE_ADMIN_KEY'
-    : data.adminKey.fresh
-      ? `${data.adminKey.key}  (kept in ${keyFile}; shown this once)`
+    : adminKey.fresh
+      ? `${adminKey.key}  (kept in ${keyFile}; shown this once)`
       : `in ${keyFile}`;
   const keyText = fromEnvironment ? '$SLUICE_ADMIN_KEY' : `$(cat ${keyFile})`;
   announce(version, gateway, settings, [
     ['Admin API', `http://${admin.at}/apisix/admin`],
+    ...(clusterServer === undefined ? [] : [['data planes', `https://${clusterServer.at}`] as const]),
     ['admin key', key],
-    ['data', shown(data.path)],
+    [options.database === undefined ? 'data' : 'store', place],
     [
       'try',
       `curl -i http://${admin.at}/apisix/admin/routes/hello -H "X-API-KEY: ${keyText}" -X PUT -d '{"uri": "/*", "upstream": {"nodes": {"127.0.0.1:8080": 1}}}'`,
     ],
   ]);
-  for (const line of withoutEffect(configuration.snapshot.all(), settings)) log.warn(line);
+  warn(configuration.snapshot.all());
   const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
-  process.on('SIGHUP', () => void gateway.telemetry?.reopen());
+  process.on('SIGHUP', () => {
+    void gateway.telemetry?.reopen();
+    clusterServer?.reloadCertificates();
+  });
   stopOnSignals(log, async () => {
     stopWatching();
-    await Promise.all([admin.close(), gateway.stop()]);
+    await Promise.all([clusterServer?.close(), admin.close(), gateway.stop()]);
     await store.close();
   });
 }

@@ -45,6 +45,14 @@ export interface ReportedFigures {
   readonly readiness?: Readiness;
   /** What Plugins show. */
   readonly gauges?: readonly GaugeReading[];
+  readonly controlPlane?: ControlPlaneFigures;
+}
+
+/** How a data plane stands with its control plane. */
+export interface ControlPlaneFigures {
+  readonly isConnected: boolean;
+  /** What is served was on the disk, and may be old. */
+  readonly isStale: boolean;
 }
 
 export interface Figures {
@@ -57,6 +65,8 @@ export interface Figures {
   readonly evictions: Readonly<Record<string, number>>;
   /** Connections to Redis that workers want: those that stand and are answered, and the others. */
   readonly redis: { readonly ready: number; readonly down: number };
+  /** Of a data plane only. */
+  readonly controlPlane?: ControlPlaneFigures | undefined;
   /** By worker number. */
   readonly revisions: ReadonlyMap<number, number>;
   /** Records dropped because a ring was full, by worker number. */

@@ -175,6 +175,18 @@ function plainMetrics(metrics: Metrics, figures: Figures, prefix: string): strin
       byWorker(figures.revisions),
     ),
     metric(
+      'sluice_control_plane_connected',
+      'gauge',
+      'Whether a control plane answers this data plane',
+      flag(figures.controlPlane?.isConnected),
+    ),
+    metric(
+      'sluice_config_stale',
+      'gauge',
+      'Whether this data plane serves what was on its disk, and has not been in touch since',
+      flag(figures.controlPlane?.isStale),
+    ),
+    metric(
       'sluice_records_dropped_total',
       'counter',
       'Exchanges of which only the status was counted, since the ring of their worker was full',
@@ -224,6 +236,10 @@ function plainMetrics(metrics: Metrics, figures: Figures, prefix: string): strin
       { labels: {}, value: (cpu.user + cpu.system) / 1e6 },
     ]),
   ].join('');
+}
+
+function flag(value: boolean | undefined): readonly Sample[] {
+  return value === undefined ? [] : [{ labels: {}, value: value ? 1 : 0 }];
 }
 
 interface Sample {

@@ -247,6 +247,7 @@ class TelemetryThread {
       hostname: hostname(),
       version: this.#settings.version,
       connections,
+      controlPlane: this.#reported.controlPlane,
       sharedMemory: [...rings, ...(this.#reported.sharedMemory ?? [])],
       upstreamStatus: this.#reported.upstreamStatus ?? [],
       circuits: this.#reported.circuits ?? [],

@@ -10,8 +10,12 @@ import { Playground } from './playground.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 const only = process.env.GUIDE;
-/** Run by test/e2e/explain-guide.test.ts, which also writes what they print. */
-const RUN_ELSEWHERE = new Set(['docs/guides/explain.md']);
+/** By test/e2e/explain-guide.test.ts, which also writes what is printed, and by cluster-guides.test.ts. */
+const RUN_ELSEWHERE = new Set([
+  'docs/guides/explain.md',
+  'docs/guides/postgresql.md',
+  'docs/guides/control-plane-and-data-planes.md',
+]);
 const pages = globSync('docs/guides/*.md', { cwd: root })
   .filter((page) => !page.endsWith('/README.md') && !RUN_ELSEWHERE.has(page))
   .filter((page) => only === undefined || page.includes(only))

@@ -14,8 +14,8 @@ import { RedisServer } from '../support/redis-server.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 const ECHOES = [8080, 8081, 8082];
-/** Where Sluice itself listens, and 8089, where nobody does. */
-const FREE = [9080, 9081, 9082, 9100, 9101, 9102, 9180, 9091, 8089];
+/** Where Sluice itself listens, also a second one beside it; 8089, where nobody does. */
+const FREE = [9080, 9081, 9082, 9100, 9101, 9102, 9180, 9181, 9190, 9091, 9092, 8089];
 const REDIS = 6379;
 const PATIENCE_MS = 30_000;
 /** What the database of places in the folder knows. */
@@ -36,6 +36,8 @@ export class Playground {
   readonly #echoes: Server[] = [];
   readonly #endings: (() => unknown)[] = [];
   #gateway: ChildProcess | undefined;
+  /** Those that were launched, by the first word of their name. */
+  readonly #launched = new Map<string, ChildProcess>();
   #log = '';
   /** The configuration says itself where to listen. */
   #hasListeners = false;
@@ -93,24 +95,63 @@ export class Playground {
     });
     this.#gateway = gateway;
     this.#log = '';
-    const deadline = setTimeout(() => gateway.kill('SIGKILL'), PATIENCE_MS);
+    await this.#running(gateway);
+  }
+
+  async #running(child: ChildProcess): Promise<void> {
+    const deadline = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+    let said = '';
     await new Promise<void>((resolve, reject) => {
-      gateway.stderr.setEncoding('utf8').on('data', (text: string) => {
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
         this.#log += text;
-        if (/^\s+traffic\s/m.test(this.#log)) resolve();
+        if (/^\s+(?:traffic|Admin API)\s/m.test(said)) resolve();
       });
-      gateway.once('close', () => reject(new Error(`sluice ended:\n${this.#log}`)));
+      child.once('close', () => reject(new Error(`sluice ended:\n${this.#log}`)));
     });
     clearTimeout(deadline);
+  }
+
+  /** Lets a page speak of a port of something that the test has started. */
+  place(port: number, own: number): void {
+    this.#ports.set(port, own);
+  }
+
+  /**
+   * Starts a page's own `sluice start`, as it stands there, beside those before it; resolves when it
+   * says that it runs. The same command again takes the place of the one before.
+   */
+  async launch(command: string): Promise<void> {
+    const line = this.localize(command.replaceAll(/\\\n\s*/g, ' ').trim());
+    await this.kill(command);
+    const more = [' --workers 1 --access-log off'];
+    for (const [option, port] of [
+      ['--listen', 9080],
+      ['--admin-listen', 9180],
+      ['--metrics-listen', 9091],
+    ] as const) {
+      if (!line.includes(` ${option} `)) more.push(`${option} 127.0.0.1:${this.#ports.get(port)}`);
+    }
+    const child = spawn('sh', ['-c', `exec env ${line}${more.join(' ')}`], {
+      cwd: this.folder,
+      env: this.#environment(),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#launched.set(command, child);
+    await this.#running(child);
+  }
+
+  /** Ends what a command has launched, at once. */
+  async kill(command: string): Promise<void> {
+    const child = this.#launched.get(command);
+    this.#launched.delete(command);
+    if (child !== undefined) await killed(child);
   }
 
   async stop(): Promise<void> {
     const gateway = this.#gateway;
     this.#gateway = undefined;
-    if (gateway === undefined || gateway.exitCode !== null || gateway.signalCode !== null) return;
-    const end = once(gateway, 'close');
-    gateway.kill('SIGKILL');
-    await end;
+    if (gateway !== undefined) await killed(gateway);
   }
 
   /** What Sluice said on stderr. */
@@ -135,6 +176,7 @@ export class Playground {
 
   async close(): Promise<void> {
     await this.stop();
+    for (const child of this.#launched.values()) await killed(child);
     await Promise.all(this.#echoes.map((echo) => closed(echo)));
     for (const ending of this.#endings.reverse()) await ending();
     rmSync(this.folder, { recursive: true, force: true });
@@ -151,6 +193,13 @@ export class Playground {
     const bin = path.join(this.folder, '.bin');
     return { ...environment, CURL_HOME: bin, PATH: `${bin}${path.delimiter}${PATH}` };
   }
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const end = once(child, 'close');
+  child.kill('SIGKILL');
+  await end;
 }
 
 function listening(server: Server): Promise<number> {

@@ -93,7 +93,9 @@ export class SluiceProcess {
   async ready(): Promise<void> {
     await eventually('Sluice is ready', () => {
       if (this.#ended) throw new Error(`Sluice ended: ${this.stderr}`);
-      return this.#announced('traffic') !== undefined && / {2}(try|metrics|grow|config) /.test(this.stderr);
+      // A control plane carries no traffic.
+      const at = this.#announced('traffic') ?? this.#announced('Admin API');
+      return at !== undefined && / {2}(try|metrics|grow|config) /.test(this.stderr);
     }).catch((error) => {
       throw new Error(`Sluice is not ready: ${this.stderr}`, { cause: error });
     });
@@ -117,6 +119,11 @@ export class SluiceProcess {
   /** `http://host:port` */
   get adminOrigin(): string {
     return new URL(this.#announced('Admin API') ?? '').origin;
+  }
+
+  /** `https://host:port` where data planes connect. */
+  get clusterOrigin(): string {
+    return this.#announced('data planes') ?? '';
   }
 
   /** The URL of the metrics. */
@@ -167,7 +174,7 @@ export class SluiceProcess {
   }
 
   #announced(name: string): string | undefined {
-    return new RegExp(`^ {2}${name} +(http://[^\\s,]+)`, 'm').exec(this.stderr)?.[1];
+    return new RegExp(`^ {2}${name} +(https?://[^\\s,]+)`, 'm').exec(this.stderr)?.[1];
   }
 }
 

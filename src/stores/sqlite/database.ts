@@ -3,9 +3,9 @@ import path from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { placeFile } from '../../lib/place-file.ts';
 import type { Revision } from '../../model/resource.ts';
+import type { ChangeRows, Row } from '../row.ts';
 import { DATABASE_FILE, damaged, hasDatabase } from './database-file.ts';
 import { APPLICATION_ID, migrate, pragma } from './migrations.ts';
-import type { ChangeRows, Row } from './row.ts';
 
 export interface DatabaseLimits {
   /** Pages of 4 KiB that the database may have at most; a Change that needs more is refused. */

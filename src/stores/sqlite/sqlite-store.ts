@@ -4,9 +4,9 @@ import { Worker } from 'node:worker_threads';
 import type { Change } from '../../model/change.ts';
 import type { Resource } from '../../model/resource.ts';
 import type { Store, StoreContent } from '../../model/store.ts';
+import { fromRow, type Row, toRows } from '../row.ts';
 import type { DatabaseLimits } from './database.ts';
 import { DATABASE_FILE, damaged } from './database-file.ts';
-import { fromRow, type Row, toRows } from './row.ts';
 import type { FromThread, ThreadStart, ToThread } from './sqlite-thread.ts';
 
 interface Pending<T> {

@@ -2,8 +2,8 @@
 
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { Revision } from '../../model/resource.ts';
+import type { ChangeRows, Row } from '../row.ts';
 import { Database, type DatabaseLimits } from './database.ts';
-import type { ChangeRows, Row } from './row.ts';
 
 export interface ThreadStart {
   readonly directory: string;

@@ -1,7 +1,7 @@
-import type { Change, Removal } from '../../model/change.ts';
-import { KINDS, type Kind, type Resource, type Revision } from '../../model/resource.ts';
+import type { Change, Removal } from '../model/change.ts';
+import { KINDS, type Kind, type Resource, type Revision } from '../model/resource.ts';
 
-/** A resource as columns, in the order of the statements in database.ts; the value is JSON. */
+/** A resource as columns, in the order in which the databases have them; the value is JSON. */
 export type Row = readonly [
   kind: string,
   id: string,
@@ -12,7 +12,7 @@ export type Row = readonly [
   value: string,
 ];
 
-/** A Change as it travels to the thread: strings are cheaper to hand over than trees of objects. */
+/** A Change as it travels to a thread or a database: strings are cheaper to hand over than trees of objects. */
 export interface ChangeRows {
   readonly revision: Revision;
   readonly puts: readonly Row[];

@@ -1,6 +1,7 @@
+import { compilePattern } from '../lib/pattern.ts';
 import { type Static, Type } from '../lib/schema.ts';
 import { HOST_PATTERN } from './address.ts';
-import { certificate, checkCertificate, privateKey } from './certificate.ts';
+import { certificate, checkCertificate, checkRevocations, privateKey } from './certificate.ts';
 import { defineResource } from './define-resource.ts';
 import { description } from './description.ts';
 
@@ -29,6 +30,13 @@ export const ssl = Type.Object(
             uniqueItems: true,
           }),
         ),
+        crl: Type.Optional(
+          Type.String({
+            description: 'Certificates that were revoked, in PEM form: one list of each CA in `ca`.',
+            minLength: 64,
+            maxLength: 1024 * 1024,
+          }),
+        ),
       }),
     ),
     status: Type.Enum([1, 0], { default: 1, description: 'ssl status, 1 to enable, 0 to disable' }),
@@ -52,6 +60,22 @@ export const ssl = Type.Object(
 );
 export type Ssl = Static<typeof ssl>;
 
+/** Why client certificates can't be asked for in this way, or undefined. */
+function checkClient({ ca, crl, skip_mtls_uri_regex: skip = [] }: NonNullable<Ssl['client']>) {
+  const wrong = checkCertificate(ca);
+  if (wrong !== undefined) return `failed to validate client_cert: ${wrong}`;
+  for (const pattern of skip) {
+    try {
+      compilePattern(pattern);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return `client.skip_mtls_uri_regex: ${why}`;
+    }
+  }
+  const wrongList = crl === undefined ? undefined : checkRevocations(crl);
+  return wrongList && `client.crl: ${wrongList}`;
+}
+
 export const ssls = defineResource({
   kind: 'ssls',
   noun: 'ssl',
@@ -60,13 +84,15 @@ export const ssls = defineResource({
   check(value) {
     const wrong = checkCertificate(value.cert ?? '', value.key);
     if (wrong !== undefined || value.type === 'client') return wrong;
-    const { certs = [], keys = [] } = value;
+    const { certs = [], keys = [], client, ssl_protocols: protocols } = value;
     if (certs.length !== keys.length) return 'mismatched number of certs and keys';
     for (const [index, cert] of certs.entries()) {
       const wrongPair = checkCertificate(cert, keys[index]);
       if (wrongPair !== undefined) return `failed to handle cert-key pair[${index + 1}]: ${wrongPair}`;
     }
-    const wrongClient = value.client && checkCertificate(value.client.ca);
-    return wrongClient && `failed to validate client_cert: ${wrongClient}`;
+    if (protocols?.every((protocol) => protocol === 'TLSv1.1')) {
+      return 'ssl_protocols must name TLSv1.2 or TLSv1.3: nothing older is spoken';
+    }
+    return client && checkClient(client);
   },
 });

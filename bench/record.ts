@@ -114,6 +114,8 @@ function measureScrape(): void {
       evictions: {},
       redis: { ready: 0, down: 0 },
       revisions: new Map(),
+      handshakes: new Map(),
+      certificates: [],
       droppedRecords: new Map(),
       brokenRecords: 0,
       workerRestarts: 0,

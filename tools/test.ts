@@ -14,6 +14,7 @@ const NEEDED: readonly NeededCommand[] = [
   REDIS_SERVER,
   POSTGRES_SERVER,
   OPENSSL,
+  { command: 'pebble', debianPackage: 'pebble', purpose: 'issue certificates by ACME in tests' },
 ];
 
 // Checks that read the sources. Each takes about a second, so that they may run at the same time.

@@ -6,6 +6,7 @@
 import net from 'node:net';
 import type tls from 'node:tls';
 import { beginEvent } from '../lib/event-clock.ts';
+import type { TlsSession } from '../tls/tls-session.ts';
 import type { FirstStage, Peer } from './first-stage.ts';
 import { poison, poisoning } from './poison.ts';
 import {
@@ -49,6 +50,8 @@ function onConnect(this: net.Socket & Owned): void {
   this.transport.owner.onConnected();
 }
 function onEnd(this: net.Socket & Owned): void {
+  // After an alert of TLS, the close that follows says why it ended.
+  if (this.transport.error !== undefined) return;
   beginEvent();
   this.transport.owner.onEnd();
 }
@@ -58,6 +61,8 @@ function onDrain(this: net.Socket & Owned): void {
 }
 function onError(this: net.Socket & Owned, error: Error): void {
   this.transport.error = error;
+  // An alert of TLS comes without an end of the socket, which may wait for ever for its own to be read.
+  this.destroy();
 }
 function onClose(this: net.Socket & Owned): void {
   beginEvent();
@@ -77,9 +82,17 @@ export class SocketTransport implements Transport {
   #localPort: number | undefined;
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly tls: TlsSession | null;
 
   /** `peer` is who is at the other end of an accepted connection, or for whom a hop says it speaks. */
-  constructor(socket: net.Socket, owner: TransportOwner, shared: boolean, peer?: Peer) {
+  constructor(
+    socket: net.Socket,
+    owner: TransportOwner,
+    shared: boolean,
+    peer?: Peer,
+    session: TlsSession | null = null,
+  ) {
+    this.tls = session;
     this.#socket = socket as net.Socket & Owned;
     this.#socket.transport = this;
     this.owner = owner;

@@ -1,5 +1,7 @@
 // How bytes get in and out of a connection. The engine above knows no sockets and no streams.
 
+import type { TlsSession } from '../tls/tls-session.ts';
+
 /** What a write did with the bytes. */
 export const WRITTEN = 0;
 /** Still in use by the system: the buffer must not be touched again. */
@@ -28,6 +30,8 @@ export interface Transport {
   readonly localPort: number;
   /** The address at our end. */
   readonly localAddress: string;
+  /** What the handshake found out; null without TLS. */
+  readonly tls: TlsSession | null;
   /** 0 when everything written is with the system, else a number that changes as bytes leave. */
   readonly unsent: number;
   /** Sends `bytes[start, end)`. Unless the result is WRITTEN, the buffer belongs to the system. */

@@ -50,6 +50,8 @@ export class UpstreamConnection implements TransportOwner, Waiting {
   previousWaiting: Waiting | null = null;
   nextWaiting: Waiting | null = null;
   dueAt = 0;
+  /** What was wrong with TLS, when that is why it failed. */
+  tlsProblem: string | undefined;
 
   readonly pool: UpstreamPool;
   transport!: Transport;
@@ -198,8 +200,9 @@ export class UpstreamConnection implements TransportOwner, Waiting {
       tunnel?.onClose(error);
       return;
     }
+    this.tlsProblem = tlsProblem(error);
     if (this.#state === State.Connecting) {
-      this.#fail(isTlsError(error) ? 'tls_failed' : 'connect_failed');
+      this.#fail(this.tlsProblem === undefined ? 'connect_failed' : 'tls_failed');
     } else this.#fail(error === undefined ? 'upstream_closed' : 'upstream_reset');
   }
 
@@ -321,9 +324,10 @@ export class UpstreamConnection implements TransportOwner, Waiting {
 
 const NOTHING = Buffer.alloc(0);
 
-function isTlsError(error: Error | undefined): boolean {
+const TLS_PROBLEM = /^(?:ERR_TLS|ERR_SSL|UNABLE_TO|INVALID_CA|INVALID_PURPOSE|CRL_)|CERT|^EPROTO$/;
+
+/** The code of an error of TLS, as OpenSSL and Node name it. */
+function tlsProblem(error: Error | undefined): string | undefined {
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
-  return (
-    code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || code.includes('CERT') || code === 'EPROTO'
-  );
+  return TLS_PROBLEM.test(code) ? code : undefined;
 }

@@ -28,7 +28,7 @@ export function serve(
 
 function addressOf(socket: net.Socket): ClientAddress {
   const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
-  return { remoteAddress, remotePort, localAddress, localPort };
+  return { remoteAddress, remotePort, localAddress, localPort, tls: null };
 }
 
 /** A connection whose protocol is not known yet. */
@@ -81,7 +81,7 @@ export class FirstBytes implements TransportOwner, Accepted, Waiting {
     const { remoteAddress, remotePort, localAddress, localPort } = this.#transport;
     const socket = this.#transport.detach();
     socket.unshift(bytes);
-    const address = { remoteAddress, remotePort, localAddress, localPort };
+    const address = { remoteAddress, remotePort, localAddress, localPort, tls: null };
     this.#host.onBecame(this, serve(this.#host, socket, address));
   }
 

@@ -19,7 +19,10 @@ const END_STREAM = 1;
 const MAX_DRAINED_BYTES = 64 * 1024;
 
 /** What the session knows of its client. */
-export type ClientAddress = Pick<Transport, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
+export type ClientAddress = Pick<
+  Transport,
+  'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort' | 'tls'
+>;
 
 interface Owned extends ServerHttp2Stream {
   transport: ClientStream;
@@ -128,6 +131,10 @@ export class ClientStream implements Transport, ChunkSink {
 
   get remotePort(): number {
     return this.#address.remotePort;
+  }
+
+  get tls(): Transport['tls'] {
+    return this.#address.tls;
   }
 
   get localAddress(): string {

@@ -108,6 +108,7 @@ export class UpstreamStream implements Transport, ChunkSink {
   readonly remoteAddress = '';
   readonly remotePort = 0;
   readonly localAddress = '';
+  readonly tls = null;
   readonly localPort = 0;
 
   constructor(owner: UpstreamConnection) {

@@ -142,6 +142,63 @@ const status = section(
   { enabled: false },
 );
 
+const tls = section(
+  {
+    fallback_sni: Type.String({
+      description:
+        'The name taken for clients that name nobody, such as those that connect to an address. Where it is empty, an SSL for `*` answers them, or nobody.',
+      default: '',
+      pattern: '^[0-9a-zA-Z._-]*$',
+    }),
+    ticket_rotation: Type.Integer({
+      description:
+        'Seconds after which the key of session tickets is replaced. Clients then make one full handshake.',
+      default: 43_200,
+      minimum: 60,
+      maximum: 604_800,
+    }),
+  },
+  'Listeners with `tls`.',
+);
+
+const acme = section(
+  {
+    domains: Type.Array(
+      Type.String({
+        description: 'A name that leads here, without `*`.',
+        pattern: '^[0-9a-zA-Z](?:[0-9a-zA-Z-]*[0-9a-zA-Z])?(?:\\.[0-9a-zA-Z](?:[0-9a-zA-Z-]*[0-9a-zA-Z])?)+$',
+        maxLength: 253,
+      }),
+      {
+        description:
+          'Names to get certificates for, one for each. Who lists any agrees to the terms of the authority.',
+        default: [],
+        uniqueItems: true,
+      },
+    ),
+    directory: Type.String({
+      description: "The certificate authority's directory, a URL.",
+      default: 'https://acme-v02.api.letsencrypt.org/directory',
+      pattern: '^https://[^/]+/',
+    }),
+    directory_ca: Type.String({
+      description: 'A PEM file of whom to trust for the directory, where it is an authority of your own.',
+      default: '',
+    }),
+    email: Type.String({
+      description: 'Where the authority may send warnings.',
+      default: '',
+      pattern: '^$|^[^@\\s]+@[^@\\s]+$',
+    }),
+    challenge: Type.Enum(['http-01', 'tls-alpn-01'], {
+      description:
+        'How the authority sees that a name is ours: on port 80 (`http-01`) or on port 443 (`tls-alpn-01`).',
+      default: 'http-01',
+    }),
+  },
+  'Certificates from an authority that speaks ACME, such as Let’s Encrypt, obtained and renewed.',
+);
+
 export const settings = Type.Object(
   {
     listeners: Type.Array(listener, {
@@ -161,6 +218,8 @@ export const settings = Type.Object(
       [],
     ),
     client,
+    tls,
+    acme,
     access_log: accessLog,
     metrics,
     status,

@@ -5,12 +5,17 @@ import { ClientConnection } from '../http/client-connection.ts';
 import type { FirstStage } from '../http/first-stage.ts';
 import { plainAddress } from '../http/plain-address.ts';
 import type { Accepted, ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
-import { listen } from '../http/socket-transport.ts';
+import { listen, listenRaw, SocketTransport } from '../http/socket-transport.ts';
 import type { TransportOwner } from '../http/transport.ts';
+import type * as ClientSessions from '../http2/client-sessions.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';
 import type { GeoSource } from '../model/geo-place.ts';
 import type { Listener } from '../model/listener.ts';
+import type { Challenge } from '../model/tls-material.ts';
 import type { Logger } from '../plugin/kit.ts';
+import { reply } from '../plugin/reply.ts';
+import type { ServerCertificates } from '../tls/server-certificates.ts';
+import type { HandshakeFigures, TlsAcceptor } from '../tls/tls-acceptor.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
 import { Decider } from './decider.ts';
 import { Exchange } from './exchange.ts';
@@ -34,8 +39,11 @@ export interface DataPlaneOptions {
   readonly proxyProtocol?: FirstStage | undefined;
   /** Connections that were turned away. */
   readonly refusals?: Refusals;
+  /** For Listeners with TLS. */
+  readonly certificates?: ServerCertificates;
 }
 
+const CHALLENGE_PATH = '/.well-known/acme-challenge/';
 /** Exchanges kept for the next request; more are made when more run at once. */
 const MAX_SPARE = 512;
 
@@ -64,6 +72,10 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   #onEmpty: (() => void) | undefined;
   readonly refusals: Refusals;
   acceptedConnections = 0;
+  readonly handshakes: HandshakeFigures = { completed: 0, resumed: 0, failed: 0 };
+  readonly #acceptors: TlsAcceptor[] = [];
+  /** Answers by path; null while nobody wants any. */
+  #challenges: ReadonlyMap<string, string> | null = null;
 
   constructor(runtime: Runtime, options: DataPlaneOptions) {
     this.runtime = runtime;
@@ -84,19 +96,24 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
 
   /** Accepts traffic on an address; resolves when it does. */
   async listen(listener: Listener, reusePort = false): Promise<net.Server> {
-    const { host, port, proxyProtocol, http2 } = listener;
+    const { host, port, tls, proxyProtocol, http2 } = listener;
     const firstStage = proxyProtocol ? this.#options.proxyProtocol : undefined;
     const sessions = http2 ? await import('../http2/client-sessions.ts') : undefined;
+    const acceptor = tls ? await this.#tlsAcceptor(sessions) : undefined;
     return new Promise((resolve, reject) => {
-      const server = listen({ host, port, reusePort, firstStage }, (makeTransport, address) => {
-        this.acceptedConnections++;
-        const refused = this.#options.connectionLimits?.enter(plainAddress(address));
-        if (refused !== undefined) {
-          makeTransport(NOBODY).destroy();
-          this.refusals.add(refused, address);
-        } else if (sessions === undefined) this.#connections.add(new ClientConnection(this, makeTransport));
-        else this.#connections.add(new sessions.FirstBytes(this, makeTransport));
-      });
+      const options = { host, port, reusePort, firstStage };
+      const server =
+        acceptor === undefined
+          ? listen(options, (makeTransport, address) => {
+              if (!this.#enter(address)) makeTransport(NOBODY).destroy();
+              else if (sessions === undefined)
+                this.#connections.add(new ClientConnection(this, makeTransport));
+              else this.#connections.add(new sessions.FirstBytes(this, makeTransport));
+            })
+          : listenRaw(options, (socket, peer) => {
+              if (this.#enter(peer?.address ?? socket.remoteAddress ?? '')) acceptor.accept(socket, peer);
+              else socket.destroy();
+            });
       this.#servers.push(server);
       server.once('error', reject);
       server.once('listening', () => {
@@ -124,7 +141,48 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
         };
       });
     }
+    for (const acceptor of this.#acceptors) acceptor.close();
     for (const connection of [...this.#connections]) connection.destroy();
+  }
+
+  /** With `sessions`, HTTP/2 is offered before HTTP/1.1. */
+  async #tlsAcceptor(sessions: typeof ClientSessions | undefined): Promise<TlsAcceptor> {
+    const { certificates, limits, log } = this.#options;
+    if (certificates === undefined) throw new Error('a listener with TLS needs certificates');
+    // Only those who terminate TLS pay for loading it.
+    const { TlsAcceptor } = await import('../tls/tls-acceptor.ts');
+    const acceptor = new TlsAcceptor({
+      certificates,
+      protocols: sessions === undefined ? ['http/1.1'] : ['h2', 'http/1.1'],
+      deadlines: limits.head,
+      log,
+      figures: this.handshakes,
+      hasRequests: true,
+      onSecure: (socket, session, peer) => {
+        this.#connections.add(
+          sessions !== undefined && socket.alpnProtocol === 'h2'
+            ? sessions.serve(this, socket, {
+                remoteAddress: peer.address,
+                remotePort: peer.port,
+                localAddress: socket.localAddress ?? '',
+                localPort: socket.localPort ?? 0,
+                tls: session,
+              })
+            : new ClientConnection(this, (owner) => new SocketTransport(socket, owner, false, peer, session)),
+        );
+      },
+      onLost: ({ address }) => this.#options.connectionLimits?.leave(plainAddress(address)),
+    });
+    this.#acceptors.push(acceptor);
+    return acceptor;
+  }
+
+  /** Whether one more connection may come from there; to be left by `connectionLimits.leave` then. */
+  #enter(address: string): boolean {
+    this.acceptedConnections++;
+    const refused = this.#options.connectionLimits?.enter(plainAddress(address));
+    if (refused !== undefined) this.refusals.add(refused, address);
+    return refused === undefined;
   }
 
   // For connections.
@@ -154,14 +212,24 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     const { transport } = connection;
     request.peerAddress = request.clientAddress = plainAddress(transport.remoteAddress);
     request.clientPort = transport.remotePort;
-    request.scheme = 'http';
+    exchange.tls = transport.tls;
+    request.scheme = transport.tls === null ? 'http' : 'https';
     request.http2 = connection.host.http2;
     exchange.localPort = transport.localPort;
     request.peerTrusted = false;
     if (this.#options.trusted !== undefined) applyTrust(exchange, this.#options.trusted);
   }
 
+  /** Takes what a certificate authority asks for at a well-known place (RFC 8555 8.3). */
+  useChallenges(challenges: readonly Challenge[]): void {
+    const http = challenges.filter((challenge) => challenge.type === 'http-01');
+    this.#challenges =
+      http.length === 0 ? null : new Map(http.map(({ token, answer }) => [CHALLENGE_PATH + token, answer]));
+  }
+
   decide(exchange: Exchange): void {
+    const answer = this.#challenges?.get(exchange.request.path);
+    if (answer !== undefined) return exchange.reply(reply(200, answer, { reason: 'acme_challenge' }));
     this.#decider.decide(exchange);
   }
 

@@ -36,6 +36,10 @@ export class Decider {
       if (path === undefined) return exchange.reply(BAD_PATH);
       request.path = path;
     }
+    if (exchange.tls !== null) {
+      const refusal = exchange.tls.refusal(request.host, request.path);
+      if (refusal !== undefined) return exchange.reply(refusal);
+    }
     const { router } = this.runtime;
     const route = this.match(exchange, router.hasHosts ? request.host : '', request.path);
     let pipeline: Pipeline;

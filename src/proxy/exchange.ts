@@ -19,6 +19,7 @@ import type {
   UpstreamHandle,
 } from '../plugin/exchange.ts';
 import { dropReply, type Reply } from '../plugin/reply.ts';
+import type { TlsSession } from '../tls/tls-session.ts';
 import { BodyCopy } from './body-copy.ts';
 import { BodyWatch } from './body-watch.ts';
 import { now, wallClock } from './clock.ts';
@@ -67,6 +68,8 @@ export class Exchange
   chosenUpstream: Upstream | undefined;
   revision = 0;
   localPort = 0;
+  /** What the client's handshake found out; null without TLS. */
+  tls: TlsSession | null = null;
   #id = '';
   #started = 0;
   // Two short lists instead of a Map: a Map that is cleared for every request makes each of its dead
@@ -463,6 +466,7 @@ export class Exchange
     this.forwarding.reset();
     this.responding.reset();
     this.ownVariables = undefined;
+    this.tls = null;
     while (this.#slotCount > 0) this.#slotValues[--this.#slotCount] = undefined;
   }
 

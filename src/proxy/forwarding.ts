@@ -339,7 +339,9 @@ export class Forwarding {
       return;
     }
     this.#endAttempt(failure);
-    if (!mayRepeat || !this.#tryNext()) this.#giveUp(failure, STATUS[failure]);
+    if (mayRepeat && this.#tryNext()) return;
+    const { tlsProblem } = connection;
+    this.#giveUp(tlsProblem === undefined ? failure : `tls_failed: ${tlsProblem}`, STATUS[failure]);
   }
 
   #endAttempt(failure: UpstreamFailure): void {

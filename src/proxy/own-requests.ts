@@ -52,6 +52,7 @@ class OwnConversation implements ConnectionHost, ExchangeHost, Transport {
   readonly remotePort = 0;
   readonly localPort = 0;
   readonly localAddress = '127.0.0.1';
+  readonly tls = null;
   readonly unsent = 0;
   readonly #request: OwnRequest;
   readonly #resolve: (response: OwnResponse) => void;

@@ -70,6 +70,8 @@ export class Runtime implements RouteCompiler {
   #notFound: Pipeline | undefined;
   /** Called after each Change, for what else is compiled from the Snapshot. */
   onChange: (() => void) | undefined;
+  /** Told after SSLs have changed. */
+  onSslChange: (() => void) | undefined;
 
   constructor(snapshot: Snapshot, surroundings: RuntimeSurroundings) {
     this.snapshot = snapshot;
@@ -272,6 +274,10 @@ export class Runtime implements RouteCompiler {
       this.#dropUpstream(`services/${id}`);
     }
     if (kind === 'ssls') {
+      this.onSslChange?.();
+      // Only Upstreams look an SSL up by its id, and only those that are for it.
+      const ssl = this.snapshot.get('ssls', id)?.value;
+      if (ssl !== undefined && ssl.type !== 'client') return;
       for (const key of [...this.#upstreams.keys()]) this.#dropUpstream(key);
       for (const entry of this.#routes.values()) entry.forgetUpstream();
       return;

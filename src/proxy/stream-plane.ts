@@ -3,18 +3,20 @@
 import type net from 'node:net';
 import type { FirstStage } from '../http/first-stage.ts';
 import { plainAddress } from '../http/plain-address.ts';
-import { listen } from '../http/socket-transport.ts';
-import type { Transport, TransportOwner } from '../http/transport.ts';
+import { listen, listenRaw, SocketTransport } from '../http/socket-transport.ts';
+import type { TransportOwner } from '../http/transport.ts';
 import type { Deadlines } from '../lib/deadlines.ts';
 import type { ExchangeEndSink } from '../model/exchange-end.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Logger } from '../plugin/kit.ts';
+import type { ServerCertificates } from '../tls/server-certificates.ts';
+import type { HandshakeFigures, TlsAcceptor } from '../tls/tls-acceptor.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
 import type { Refusals } from './refusals.ts';
 import { streamEnd } from './stream-end.ts';
 import type { StreamExchange } from './stream-exchange.ts';
 import type { StreamRoutes } from './stream-routes.ts';
-import { TcpStream, type TcpStreamHost, type TerminatedTls } from './tcp-stream.ts';
+import { TcpStream, type TcpStreamHost } from './tcp-stream.ts';
 import type { UdpListener } from './udp-listener.ts';
 
 export interface StreamPlaneOptions {
@@ -29,6 +31,9 @@ export interface StreamPlaneOptions {
   readonly proxyProtocol: FirstStage | undefined;
   /** In what time a ClientHello must be there. */
   readonly helloDeadlines: Deadlines;
+  /** For Listeners with TLS. */
+  readonly certificates?: ServerCertificates | undefined;
+  readonly handshakes: HandshakeFigures;
   /** UDP sessions that each Listener keeps at once. */
   readonly maxUdpSessions: number;
 }
@@ -45,6 +50,7 @@ export class StreamPlane implements TcpStreamHost {
   readonly #streams = new Set<TcpStream>();
   readonly #servers: net.Server[] = [];
   readonly #udp: UdpListener[] = [];
+  readonly #acceptors: TlsAcceptor[] = [];
   #onEmpty: (() => void) | undefined;
   acceptedConnections = 0;
 
@@ -66,17 +72,22 @@ export class StreamPlane implements TcpStreamHost {
       : this.#listenTcp(listener, reusePort);
   }
 
-  #listenTcp({ host, port, tls, proxyProtocol }: Listener, reusePort: boolean): Promise<net.Server> {
-    if (tls) {
-      throw new Error(
-        `${host}:${port}: TLS is not terminated on tcp listeners; leave out tls to pass it on by its server name`,
-      );
-    }
+  async #listenTcp(listener: Listener, reusePort: boolean): Promise<net.Server> {
+    const { host, port, tls, proxyProtocol } = listener;
     const firstStage = proxyProtocol ? this.#options.proxyProtocol : undefined;
+    const acceptor = tls ? await this.#tlsAcceptor() : undefined;
     return new Promise((resolve, reject) => {
-      const server = listen({ host, port, reusePort, firstStage }, (makeTransport, address) =>
-        this.accept(makeTransport, address),
-      );
+      const options = { host, port, reusePort, firstStage };
+      const server =
+        acceptor === undefined
+          ? listen(options, (makeTransport, address) => {
+              if (this.#enter(address)) this.#streams.add(new TcpStream(this, makeTransport));
+              else makeTransport(NOBODY).destroy();
+            })
+          : listenRaw(options, (socket, peer) => {
+              if (this.#enter(peer?.address ?? socket.remoteAddress ?? '')) acceptor.accept(socket, peer);
+              else socket.destroy();
+            });
       this.#servers.push(server);
       server.once('error', reject);
       server.once('listening', () => {
@@ -87,20 +98,35 @@ export class StreamPlane implements TcpStreamHost {
     });
   }
 
-  /** Takes a client's connection: as it is, or from whoever has terminated its TLS. */
-  accept(
-    makeTransport: (owner: TransportOwner) => Transport,
-    address: string,
-    session?: TerminatedTls,
-  ): void {
+  async #tlsAcceptor(): Promise<TlsAcceptor> {
+    const { certificates, helloDeadlines: deadlines, log, handshakes: figures } = this.#options;
+    if (certificates === undefined) throw new Error('a listener with TLS needs certificates');
+    const { TlsAcceptor } = await import('../tls/tls-acceptor.ts');
+    const acceptor = new TlsAcceptor({
+      certificates,
+      protocols: [],
+      deadlines,
+      log,
+      figures,
+      hasRequests: false,
+      onSecure: (socket, session, peer) => {
+        const makeTransport = (owner: TransportOwner) =>
+          new SocketTransport(socket, owner, false, peer, session);
+        this.#streams.add(new TcpStream(this, makeTransport, session));
+      },
+      onLost: ({ address }) => this.#options.connectionLimits?.leave(plainAddress(address)),
+    });
+    this.#acceptors.push(acceptor);
+    return acceptor;
+  }
+
+  /** Whether one more connection may come from there; to be left by `connectionLimits.leave` then. */
+  #enter(address: string): boolean {
     this.acceptedConnections++;
     const { connectionLimits, refusals } = this.#options;
     const refused = connectionLimits?.enter(plainAddress(address));
-    if (refused === undefined) this.#streams.add(new TcpStream(this, makeTransport, session));
-    else {
-      makeTransport(NOBODY).destroy();
-      refusals.add(refused, address);
-    }
+    if (refused !== undefined) refusals.add(refused, address);
+    return refused === undefined;
   }
 
   async #listenUdp({ host, port }: Listener, reusePort: boolean): Promise<UdpListener> {
@@ -126,6 +152,7 @@ export class StreamPlane implements TcpStreamHost {
       });
     }
     await udp;
+    for (const acceptor of this.#acceptors) acceptor.close();
     for (const stream of [...this.#streams]) stream.destroy();
   }
 

@@ -1,9 +1,9 @@
-import { CLIENT_HELLO_MAX, readClientHello } from '../http/client-hello.ts';
 import { output } from '../http/output.ts';
 import { plainAddress } from '../http/plain-address.ts';
 import { proxyHeader } from '../http/proxy-header.ts';
 import { CONGESTED, type Transport, type TransportOwner } from '../http/transport.ts';
 import { type Deadlines, deadlinesOf, disarm, type Waiting } from '../lib/deadlines.ts';
+import { CLIENT_HELLO_MAX, readClientHello } from '../tls/client-hello.ts';
 import { StreamExchange, type StreamHost } from './stream-exchange.ts';
 import type { Target } from './upstream.ts';
 

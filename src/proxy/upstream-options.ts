@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Target } from '../balancers/balancer.ts';
 import type { ProxyVersion } from '../http/proxy-header.ts';
 import type { TlsOptions } from '../http/socket-transport.ts';
@@ -132,7 +133,7 @@ function tlsOptions(upstream: UpstreamValue, snapshot: Snapshot): [TlsOptions, s
     key = ssl.value.key as string;
   }
   const verify = tls.verify ?? true;
-  const servername = upstream.pass_host === 'rewrite' ? upstream.upstream_host : undefined;
+  const servername = upstream.pass_host === 'rewrite' ? nameOf(upstream.upstream_host ?? '') : undefined;
   const options: TlsOptions = {
     rejectUnauthorized: verify,
     ...(servername !== undefined && { servername }),
@@ -141,4 +142,10 @@ function tlsOptions(upstream: UpstreamValue, snapshot: Snapshot): [TlsOptions, s
   };
   const authorities = tls.ca_certs?.join() ?? '';
   return [options, `tls|${verify}|${servername ?? ''}|${cert ?? ''}|${key ?? ''}|${authorities}`];
+}
+
+/** A host without its port: what a certificate is for. An address is asked for by no name (RFC 6066 3). */
+function nameOf(host: string): string | undefined {
+  const name = host.replace(/:\d+$/, '');
+  return name === '' || isIP(name.replace(/^\[|\]$/g, '')) !== 0 ? undefined : name;
 }

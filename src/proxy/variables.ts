@@ -13,6 +13,7 @@ const BY_NAME: Readonly<Record<string, (exchange: Exchange) => string | undefine
   http_host: (exchange) =>
     exchange.request.edits.get(exchange.requestHead, 'host') ?? exchange.request.authority,
   scheme: (exchange) => exchange.request.scheme,
+  https: (exchange) => (exchange.tls === null ? '' : 'on'),
   method: (exchange) => exchange.request.method,
   request_method: (exchange) => exchange.request.method,
   request_length: (exchange) => String(exchange.bytesIn),
@@ -56,6 +57,7 @@ export function readVariable(exchange: Exchange, name: string): string | undefin
     return exchange.response.header(name.slice(10).replaceAll('_', '-').toLowerCase());
   if (name.startsWith('geoip2_'))
     return exchange.host.geo?.lookup(exchange.request.clientAddress)?.[name.slice(7)];
+  if (name.startsWith('ssl_')) return exchange.tls?.variable(name);
   if (name.startsWith('uri_param_')) return exchange.uriParameter(name.slice(10));
   return undefined;
 }

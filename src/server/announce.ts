@@ -4,6 +4,9 @@ import { parseAddress } from '../model/listen-address.ts';
 import type { Settings } from '../model/settings.ts';
 import type { Gateway } from './gateway.ts';
 
+/** How URLs call a protocol with TLS under it. */
+const SECURE = { http: 'https', tcp: 'tls', udp: 'udp' } as const;
+
 /** Says in a few lines where things are and what to do next. */
 export function announce(
   version: string,
@@ -12,8 +15,8 @@ export function announce(
   lines: readonly (readonly [name: string, text: string])[],
 ): void {
   const traffic = settings.listeners.map(
-    ({ address, protocol = 'http' }, index) =>
-      `${protocol}://${inUrl(parseAddress(address).host)}:${gateway.workers.ports[index]}`,
+    ({ address, protocol = 'http', tls = false }, index) =>
+      `${tls ? SECURE[protocol] : protocol}://${inUrl(parseAddress(address).host)}:${gateway.workers.ports[index]}`,
   );
   const count = gateway.workers.revisions.length;
   const metrics = gateway.telemetry?.metricsAddress;
@@ -34,11 +37,12 @@ function inUrl(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-/** Where a client on this machine finds the first listener, as `host:port`. */
+/** Where a client on this machine finds the first listener, as `http://host:port`. */
 export function reachable(gateway: Gateway, settings: Settings): string {
-  const { host } = parseAddress(settings.listeners[0].address);
+  const { address, tls } = settings.listeners[0];
+  const { host } = parseAddress(address);
   const everywhere = host === '0.0.0.0' || host === '::';
-  return `${everywhere ? '127.0.0.1' : inUrl(host)}:${gateway.workers.ports[0]}`;
+  return `${tls ? 'https' : 'http'}://${everywhere ? '127.0.0.1' : inUrl(host)}:${gateway.workers.ports[0]}`;
 }
 
 /** A path as short as it can be said from here. */

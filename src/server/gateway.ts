@@ -9,6 +9,7 @@ import { parseAddress } from '../model/listen-address.ts';
 import { resolveListener } from '../model/listener.ts';
 import type { Resource } from '../model/resource.ts';
 import type { Settings } from '../model/settings.ts';
+import type { Challenge, ObtainedCertificate } from '../model/tls-material.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { EvaluateOptions, Evaluator } from '../proxy/evaluator.ts';
@@ -18,12 +19,15 @@ import { allocateSharedState, SharedState } from '../state/memory/shared-state.t
 import type { Readiness } from '../telemetry/status-answer.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { DEFAULT_REDACTED_PARAMETERS } from '../telemetry/uri-redaction.ts';
+import type { Acme } from './acme.ts';
+import { CertificateWatch } from './certificate-watch.ts';
 import { checkedValue } from './checked-value.ts';
 import { expressionProblem } from './expression-problem.ts';
 import { openGeoFiles, readGeoFiles, watchGeoFiles } from './geo-files.ts';
 import type { HealthMonitor } from './health-monitor.ts';
 import type { PluginFile } from './plugin-files.ts';
 import type { StatusServer } from './status-server.ts';
+import { TlsKeeper } from './tls-keeper.ts';
 import { Workers } from './workers.ts';
 
 export interface GatewayOptions {
@@ -36,6 +40,8 @@ export interface GatewayOptions {
   readonly pluginFiles: readonly PluginFile[];
   /** Whether what is served was on the disk and may be old; of a data plane only. */
   isStale?(): boolean;
+  /** Where things are kept between starts. */
+  readonly dataDirectory: string;
 }
 
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
@@ -51,6 +57,9 @@ export class Gateway {
   readonly configuration: Configuration;
   readonly workers: Workers;
   readonly telemetry: Telemetry | undefined;
+  readonly #tls: TlsKeeper;
+  readonly #acme: Acme | undefined;
+  readonly #certificates: CertificateWatch;
   readonly #settings: Settings;
   readonly #log: Logger;
   readonly #state: SharedState;
@@ -77,6 +86,8 @@ export class Gateway {
     const state = new SharedState(buffers);
     let gateway: Gateway | undefined;
     const gauges = new Map<string, GaugeReading>();
+    const acme = await openAcme(options);
+    const tls = new TlsKeeper(settings.tls.ticket_rotation, acme?.certificates);
     const workers = new Workers({
       count,
       buffers,
@@ -91,6 +102,7 @@ export class Gateway {
         else gauges.set(key, reading);
         telemetry?.report({ gauges: [...gauges.values()] });
       },
+      tls: { fallbackSni: settings.tls.fallback_sni.toLowerCase() || undefined, material: tls.material },
       ringFor(worker) {
         if (telemetry === undefined) return undefined;
         const ring = createRecordRing({ detail: settings.access_log.path !== 'off' });
@@ -126,7 +138,8 @@ export class Gateway {
       await telemetry?.stop();
       throw error;
     }
-    gateway = new Gateway(options, workers, telemetry, state);
+    tls.start((material) => workers.useTls(material));
+    gateway = new Gateway(options, workers, telemetry, state, tls, acme);
     try {
       await gateway.#begin();
     } catch (error) {
@@ -138,6 +151,7 @@ export class Gateway {
       workers.reloadGeo(changed);
       started.#dropEvaluator();
     });
+    acme?.start(gateway);
     return gateway;
   }
 
@@ -146,6 +160,8 @@ export class Gateway {
     workers: Workers,
     telemetry: Telemetry | undefined,
     state: SharedState,
+    tls: TlsKeeper,
+    acme: Acme | undefined,
   ) {
     this.configuration = options.configuration;
     this.workers = workers;
@@ -155,6 +171,15 @@ export class Gateway {
     this.#plugins = options.plugins;
     this.#log = options.log;
     this.#isStale = () => options.isStale?.() ?? false;
+    this.#tls = tls;
+    this.#acme = acme;
+    this.#certificates = new CertificateWatch({
+      snapshot: options.configuration.snapshot,
+      log: options.log,
+      obtained: () => tls.material.certificates,
+      report: (certificates) => telemetry?.report({ certificates }),
+    });
+    this.#certificates.start();
   }
 
   async #begin(): Promise<void> {
@@ -259,6 +284,7 @@ export class Gateway {
 
   /** Brings a committed Change to the workers; resolves when they serve it. */
   broadcast(change: Change): Promise<void> {
+    this.#certificates.onChange(change);
     // Health comes before the workers, so that a Target that is new is known as such; and Changes in
     // their order, though the first to have checks waits for what looks after them.
     const told = this.#told
@@ -271,16 +297,36 @@ export class Gateway {
     return told.then(({ served }) => served);
   }
 
+  /** Serves certificates that were obtained; resolves when all workers do. */
+  async useCertificates(certificates: readonly ObtainedCertificate[]): Promise<void> {
+    await this.#tls.useCertificates(certificates);
+    this.#certificates.check(new Set());
+  }
+
+  /** Answers a certificate authority's questions; resolves when all workers do. */
+  useChallenges(challenges: readonly Challenge[]): Promise<void> {
+    return this.#tls.useChallenges(challenges);
+  }
+
   /** Stops accepting, lets requests under way end, writes the last log line. */
   async stop(): Promise<void> {
     clearInterval(this.#readinessTimer);
     this.#monitor?.close();
     this.#unwatchGeo();
+    this.#acme?.stop();
+    this.#tls.stop();
+    this.#certificates.stop();
     await this.workers.stop(this.#settings.shutdown.grace * 1000);
     this.#statusServer?.close();
     const dropped = (await this.telemetry?.stop()) ?? 0;
     if (dropped > 0) this.#log.warn(`${dropped} access log lines could not be written`);
   }
+}
+
+async function openAcme({ settings, dataDirectory, log }: GatewayOptions): Promise<Acme | undefined> {
+  if (settings.acme.domains.length === 0) return undefined;
+  const { openAcme } = await import('./acme.ts');
+  return openAcme(settings, dataDirectory, log);
 }
 
 async function startTelemetry({ settings, version, log }: GatewayOptions): Promise<Telemetry | undefined> {

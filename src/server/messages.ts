@@ -4,6 +4,7 @@ import type { Change } from '../model/change.ts';
 import type { GaugeReading } from '../model/gauge.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Resource, Revision } from '../model/resource.ts';
+import type { TlsMaterial } from '../model/tls-material.ts';
 import type { SharedStateBuffers } from '../state/memory/shared-state.ts';
 import type { GeoBytes } from './geo-files.ts';
 import type { PluginFile } from './plugin-files.ts';
@@ -29,8 +30,14 @@ export interface WorkerStart {
   readonly watchdogMs: number;
   /** The databases that know where addresses are. */
   readonly geo: GeoBytes;
+  readonly tls: TlsStart;
   readonly revision: Revision;
   readonly resources: readonly Resource[];
+}
+
+export interface TlsStart {
+  readonly fallbackSni: string | undefined;
+  readonly material: TlsMaterial;
 }
 
 /** Limits for clients; durations in seconds, sizes in bytes, 0 means none. */
@@ -52,6 +59,7 @@ export interface ClientSettings {
 export type ToWorker =
   | { readonly type: 'change'; readonly change: Change }
   | { readonly type: 'geo'; readonly geo: GeoBytes }
+  | { readonly type: 'tls'; readonly serial: number; readonly material: TlsMaterial }
   | { readonly type: 'reload-plugin'; readonly file: PluginFile }
   | { readonly type: 'drain'; readonly graceMs: number };
 
@@ -59,6 +67,8 @@ export type FromWorker =
   | { readonly type: 'ready'; readonly ports: readonly number[] }
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'applied'; readonly revision: Revision }
+  /** The material of this serial number is in use. */
+  | { readonly type: 'tls-used'; readonly serial: number }
   | { readonly type: 'drained' }
   | { readonly type: 'gauge'; readonly reading: GaugeReading }
   | {

@@ -78,7 +78,16 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
     await follower.begin(Number.POSITIVE_INFINITY);
   }
   const isStale = () => follower.stale;
-  gateway = await Gateway.start({ settings, version, log, configuration, plugins, pluginFiles, isStale });
+  gateway = await Gateway.start({
+    settings,
+    version,
+    log,
+    configuration,
+    plugins,
+    pluginFiles,
+    dataDirectory: folder,
+    isStale,
+  });
   report();
   announce(version, gateway, settings, [
     ['config', `revision ${configuration.revision} ${follower.stale ? 'from disk' : `from ${client.at}`}`],

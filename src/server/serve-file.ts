@@ -25,7 +25,15 @@ export async function serveFile(
   const source = await FileSource.load(file);
   const settings = withGeoFolder(adjust(source.content.settings), path.dirname(path.resolve(file)));
   const { configuration, plugins, pluginFiles } = await checkFile(file, source.content, settings);
-  const gateway = await Gateway.start({ settings, version, log, configuration, plugins, pluginFiles });
+  const gateway = await Gateway.start({
+    settings,
+    version,
+    log,
+    configuration,
+    plugins,
+    pluginFiles,
+    dataDirectory: settings.data_dir,
+  });
   const lines: [string, string][] = [['config', file]];
   const admin = settings.admin.enabled ? await startReadOnlyAdmin(file, gateway, settings, log) : undefined;
   if (admin !== undefined) lines.push(['Admin API', `http://${admin.at}/apisix/admin (to read)`]);

@@ -45,6 +45,7 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
     configuration,
     plugins,
     pluginFiles,
+    dataDirectory: options.directory,
   });
   const warn = (resources: readonly Resource[]) => {
     // What has an effect is for those to say who carry the traffic.

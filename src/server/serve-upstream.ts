@@ -27,10 +27,11 @@ export async function serveUpstream(
     configuration,
     plugins,
     pluginFiles,
+    dataDirectory: settings.data_dir,
   });
   announce(version, gateway, settings, [
     ['upstream', upstream],
-    ['try', `curl -i http://${reachable(gateway, settings)}/`],
+    ['try', `curl -i ${reachable(gateway, settings)}/`],
     ['grow', `sluice start ${upstream} --admin`],
   ]);
   process.on('SIGHUP', () => void gateway.telemetry?.reopen());

@@ -35,8 +35,11 @@ export function withoutEffect(
     if (reason !== undefined) say('', reason);
     if (kind === 'stream_routes' && !streams) say('', 'no listener has the protocol tcp or udp');
     if (!isObject(value)) continue;
-    if (kind === 'ssls' && value.type !== 'client') {
-      say('', 'TLS is not accepted yet; put a proxy that speaks it in front');
+    if (kind === 'ssls' && value.type !== 'client' && !listeners.some(({ tls }) => tls)) {
+      say('', 'no listener has tls');
+    }
+    if (kind === 'ssls' && Array.isArray(value.ssl_protocols) && value.ssl_protocols.includes('TLSv1.1')) {
+      say(' TLSv1.1', 'it is not safe (RFC 8996), and TLS 1.2 and 1.3 only are spoken');
     }
     const upstream = kind === 'upstreams' ? value : value.upstream;
     if (!isObject(upstream)) continue;

@@ -26,6 +26,7 @@ import { SharedState } from '../state/memory/shared-state.ts';
 import { RedisLimits } from '../state/redis/limits.ts';
 import { openRedis } from '../state/redis/open-redis.ts';
 import { RedisLinks } from '../state/redis/redis-links.ts';
+import type { ServerCertificates } from '../tls/server-certificates.ts';
 import { balancersOn } from './balancing.ts';
 import { openGeoFiles } from './geo-files.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -79,6 +80,13 @@ async function run(): Promise<void> {
     createBalancer: balancersOn(balancerState),
   });
 
+  let certificates: ServerCertificates | undefined;
+  if (start.listeners.some(({ tls }) => tls)) {
+    const { ServerCertificates } = await import('../tls/server-certificates.ts');
+    certificates = new ServerCertificates({ ssls: snapshot, log, ...start.tls });
+    runtime.onSslChange = () => certificates?.refresh();
+  }
+
   const ring = start.ring === undefined ? undefined : new RecordRing(start.ring);
   const { client } = start;
   const trusted = start.trustedAddresses.length > 0 ? new IpSet(start.trustedAddresses) : undefined;
@@ -111,6 +119,7 @@ async function run(): Promise<void> {
     connectionLimits,
     proxyProtocol,
     refusals,
+    certificates,
   });
   const streamPlane = start.listeners.some(({ protocol }) => protocol !== 'http')
     ? await createStreamPlane(runtime, {
@@ -120,9 +129,12 @@ async function run(): Promise<void> {
         connectionLimits,
         proxyProtocol,
         helloDeadlines: headDeadlines,
+        certificates,
+        handshakes: dataPlane.handshakes,
         maxUdpSessions: client.maxUdpSessions,
       })
     : undefined;
+  dataPlane.useChallenges(start.tls.material.challenges);
 
   runtime.geo = await openGeoFiles(start.geo);
 
@@ -137,6 +149,11 @@ async function run(): Promise<void> {
           process.exit(1);
         }
         tell({ type: 'applied', revision: runtime.revision });
+        return;
+      case 'tls':
+        certificates?.useMaterial(message.material);
+        dataPlane.useChallenges(message.material.challenges);
+        tell({ type: 'tls-used', serial: message.serial });
         return;
       case 'reload-plugin':
         void reloadPlugin(runtime, message.file);
@@ -164,6 +181,9 @@ async function run(): Promise<void> {
     gauges[WORKER_GAUGE.connectionsAccepted] = accepted;
     gauges[WORKER_GAUGE.connectionsHandled] = accepted - (connectionLimits?.refused ?? 0);
     gauges[WORKER_GAUGE.revision] = runtime.revision;
+    gauges[WORKER_GAUGE.handshakesCompleted] = dataPlane.handshakes.completed;
+    gauges[WORKER_GAUGE.handshakesResumed] = dataPlane.handshakes.resumed;
+    gauges[WORKER_GAUGE.handshakesFailed] = dataPlane.handshakes.failed;
     gauges[WORKER_GAUGE.evictions] = state.evictions;
     const redis = redisLinks.count();
     gauges[WORKER_GAUGE.redisReady] = redis.ready;

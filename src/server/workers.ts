@@ -6,11 +6,12 @@ import type { Change } from '../model/change.ts';
 import type { GaugeReading } from '../model/gauge.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Snapshot } from '../model/snapshot.ts';
+import type { TlsMaterial } from '../model/tls-material.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { SharedState, SharedStateBuffers } from '../state/memory/shared-state.ts';
 import type { Readiness } from '../telemetry/status-answer.ts';
 import type { GeoBytes } from './geo-files.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import type { FromWorker, TlsStart, ToWorker, WorkerStart } from './messages.ts';
 import type { PluginFile } from './plugin-files.ts';
 import { watchPulse } from './watchdog.ts';
 
@@ -27,7 +28,9 @@ export interface WorkersOptions {
     | 'resources'
     | 'reusePort'
     | 'pluginFiles'
+    | 'tls'
   >;
+  readonly tls: TlsStart;
   readonly buffers: SharedStateBuffers;
   readonly state: SharedState;
   /** What the workers serve; read whenever one starts. */
@@ -52,6 +55,8 @@ interface Running {
   ready: boolean;
   /** Since when it serves an older revision than it was told of. */
   behindSince: number | undefined;
+  /** Of the TLS material that it last said it uses. */
+  tlsSerial: number;
 }
 
 /** A worker that dies sooner than this was not fit to live: the next one waits a little. */
@@ -65,7 +70,9 @@ const LAG_MS = 5_000;
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #running = new Map<number, Running>();
-  readonly #waiting = new Set<{ revision: number; resolve: () => void }>();
+  readonly #waiting = new Set<{ served: (worker: Running) => boolean; resolve: () => void }>();
+  #tls: TlsStart;
+  #tlsSerial = 0;
   #ports: readonly number[] = [];
   #listeners: readonly Listener[] = [];
   #pluginFiles: readonly PluginFile[];
@@ -77,6 +84,7 @@ export class Workers {
     this.#options = options;
     this.#pluginFiles = options.pluginFiles;
     this.#geo = options.start.geo;
+    this.#tls = options.tls;
   }
 
   /** The ports listened on, in the order of the listeners. */
@@ -128,14 +136,29 @@ export class Workers {
 
   /** Tells all workers; resolves when they serve it. */
   broadcast(change: Change): Promise<void> {
-    for (const running of this.#running.values()) {
-      running.behindSince ??= performance.now();
-      running.thread.postMessage({ type: 'change', change } satisfies ToWorker);
-    }
-    if (this.#allServe(change.revision)) return Promise.resolve();
+    for (const running of this.#running.values()) running.behindSince ??= performance.now();
+    this.#tell({ type: 'change', change });
+    return this.#until((worker) => worker.revision >= change.revision);
+  }
+
+  /** Gives all workers, also those to come, other keys, certificates and challenges; resolves when they use them. */
+  useTls(material: TlsMaterial): Promise<void> {
+    const serial = ++this.#tlsSerial;
+    this.#tls = { ...this.#tls, material };
+    this.#tell({ type: 'tls', serial, material });
+    return this.#until((worker) => worker.tlsSerial >= serial);
+  }
+
+  #tell(message: ToWorker): void {
+    for (const { thread } of this.#running.values()) thread.postMessage(message);
+  }
+
+  /** Resolves when it holds for all workers, or after a while. */
+  #until(served: (worker: Running) => boolean): Promise<void> {
+    if ([...this.#running.values()].every(served)) return Promise.resolve();
     return new Promise((resolve) => {
       const entry = {
-        revision: change.revision,
+        served,
         resolve: () => {
           clearTimeout(timer);
           this.#waiting.delete(entry);
@@ -150,9 +173,7 @@ export class Workers {
   /** Brings the new text of a file of Plugins to all workers, also those to come. */
   reloadPlugin(file: PluginFile): void {
     this.#pluginFiles = this.#pluginFiles.map((old) => (old.path === file.path ? file : old));
-    for (const { thread } of this.#running.values()) {
-      thread.postMessage({ type: 'reload-plugin', file } satisfies ToWorker);
-    }
+    this.#tell({ type: 'reload-plugin', file });
   }
 
   /** Brings changed databases of places to all workers, also those to come. */
@@ -196,6 +217,7 @@ export class Workers {
       reusePort: count > 1,
       pluginFiles: this.#pluginFiles,
       geo: this.#geo,
+      tls: this.#tls,
       revision: snapshot.revision,
       resources: snapshot.all(),
     };
@@ -210,6 +232,7 @@ export class Workers {
       since: performance.now(),
       ready: false,
       behindSince: undefined,
+      tlsSerial: this.#tlsSerial,
     };
     this.#running.set(number, running);
     return new Promise((resolve, reject) => {
@@ -239,6 +262,10 @@ export class Workers {
             return;
           case 'gauge':
             this.#options.onGauge(message.reading);
+            return;
+          case 'tls-used':
+            running.tlsSerial = message.serial;
+            this.#onApplied();
             return;
           case 'log':
             log[message.level](message.message, { worker: number, ...message.fields });
@@ -273,12 +300,9 @@ export class Workers {
     }, delayMs);
   }
 
-  #allServe(revision: number): boolean {
-    return [...this.#running.values()].every((worker) => worker.revision >= revision);
-  }
-
   #onApplied(): void {
-    for (const entry of this.#waiting) if (this.#allServe(entry.revision)) entry.resolve();
+    const workers = [...this.#running.values()];
+    for (const entry of this.#waiting) if (workers.every(entry.served)) entry.resolve();
   }
 }
 

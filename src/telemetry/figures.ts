@@ -35,6 +35,21 @@ export interface CircuitStatus {
   readonly state: 'closed' | 'open' | 'half-open';
 }
 
+/** TLS handshakes of one worker. */
+export interface HandshakeFigures {
+  readonly full: number;
+  readonly resumed: number;
+  readonly failed: number;
+}
+
+/** A certificate and one of the names that it answers to. */
+export interface CertificateFigures {
+  readonly ssl: string;
+  readonly sni: string;
+  /** Unix seconds at which it ends. */
+  readonly notAfter: number;
+}
+
 /** Told by the main thread whenever it likes; the newest are shown. */
 export interface ReportedFigures {
   /** Entries thrown out for want of room, by the name of the state (`counters`, `cache`…). */
@@ -46,6 +61,7 @@ export interface ReportedFigures {
   /** What Plugins show. */
   readonly gauges?: readonly GaugeReading[];
   readonly controlPlane?: ControlPlaneFigures;
+  readonly certificates?: readonly CertificateFigures[];
 }
 
 /** How a data plane stands with its control plane. */
@@ -69,6 +85,9 @@ export interface Figures {
   readonly controlPlane?: ControlPlaneFigures | undefined;
   /** By worker number. */
   readonly revisions: ReadonlyMap<number, number>;
+  /** By worker number; only of workers that had any. */
+  readonly handshakes: ReadonlyMap<number, HandshakeFigures>;
+  readonly certificates: readonly CertificateFigures[];
   /** Records dropped because a ring was full, by worker number. */
   readonly droppedRecords: ReadonlyMap<number, number>;
   readonly brokenRecords: number;

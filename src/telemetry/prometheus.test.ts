@@ -23,6 +23,8 @@ const FIGURES: Figures = {
     [0, 17],
     [1, 16],
   ]),
+  handshakes: new Map([[1, { full: 5, resumed: 7, failed: 2 }]]),
+  certificates: [{ ssl: '1', sni: 'a.example', notAfter: 1_800_000_000 }],
   droppedRecords: new Map([[0, 4]]),
   brokenRecords: 0,
   workerRestarts: 1,
@@ -105,6 +107,11 @@ test('shows the state of the gateway', () => {
   assert.equal(value(scraped, 'sluice_records_dropped_total', { worker: '0' }), 4);
   assert.equal(value(scraped, 'sluice_worker_restarts_total'), 1);
   assert.equal(value(scraped, 'sluice_access_log_lines_dropped_total'), 2);
+  assert.equal(value(scraped, 'sluice_tls_handshakes_total', { worker: '1', result: 'resumed' }), 7);
+  assert.equal(
+    value(scraped, 'sluice_certificate_not_after_seconds', { ssl: '1', sni: 'a.example' }),
+    1_800_000_000,
+  );
   assert.equal(value(scraped, 'sluice_evictions_total', { state: 'counters' }), 5);
   assert.equal(value(scraped, 'sluice_redis_connections', { state: 'ready' }), 2);
   assert.equal(value(scraped, 'sluice_redis_connections', { state: 'down' }), 1);

@@ -187,6 +187,23 @@ function plainMetrics(metrics: Metrics, figures: Figures, prefix: string): strin
       flag(figures.controlPlane?.isStale),
     ),
     metric(
+      'sluice_tls_handshakes_total',
+      'counter',
+      'TLS handshakes by result',
+      [...figures.handshakes].flatMap(([worker, results]) =>
+        Object.entries(results).map(([result, value]) => ({
+          labels: { worker: String(worker), result },
+          value: value as number,
+        })),
+      ),
+    ),
+    metric(
+      'sluice_certificate_not_after_seconds',
+      'gauge',
+      'Unix time at which a certificate ends',
+      figures.certificates.map(({ ssl, sni, notAfter }) => ({ labels: { ssl, sni }, value: notAfter })),
+    ),
+    metric(
       'sluice_records_dropped_total',
       'counter',
       'Exchanges of which only the status was counted, since the ring of their worker was full',

@@ -12,7 +12,7 @@ import { type ExchangeRecord, RECORD_FIXED_BYTES } from '../model/exchange-recor
 import { RecordReader } from '../state/memory/record-reader.ts';
 import { WORKER_GAUGE } from '../state/memory/record-ring.ts';
 import { AccessLog } from './access-log.ts';
-import type { ConnectionFigures, Figures, ReportedFigures } from './figures.ts';
+import type { ConnectionFigures, Figures, HandshakeFigures, ReportedFigures } from './figures.ts';
 import { LineSink } from './line-sink.ts';
 import { Metrics } from './metrics.ts';
 import { MetricsServer } from './metrics-server.ts';
@@ -218,6 +218,7 @@ class TelemetryThread {
   #figures(): Figures {
     const connections = { ...this.#gone };
     const revisions = new Map<number, number>();
+    const handshakes = new Map<number, HandshakeFigures>();
     let evictions = this.#goneEvictions;
     const redis = { ready: 0, down: 0 };
     let brokenRecords = this.#goneBroken;
@@ -236,6 +237,10 @@ class TelemetryThread {
       redis.ready += gauges[WORKER_GAUGE.redisReady];
       redis.down += gauges[WORKER_GAUGE.redisDown];
       revisions.set(worker, gauges[WORKER_GAUGE.revision]);
+      const resumed = gauges[WORKER_GAUGE.handshakesResumed];
+      const full = gauges[WORKER_GAUGE.handshakesCompleted] - resumed;
+      const failed = gauges[WORKER_GAUGE.handshakesFailed];
+      if (full + resumed + failed > 0) handshakes.set(worker, { full, resumed, failed });
       brokenRecords += reader.broken;
       rings.push({
         name: `records-${worker}`,
@@ -254,6 +259,8 @@ class TelemetryThread {
       evictions: { workers: evictions, ...this.#reported.evictions },
       redis,
       revisions,
+      handshakes,
+      certificates: this.#reported.certificates ?? [],
       droppedRecords: this.#dropped,
       brokenRecords,
       workerRestarts: this.#restarts,

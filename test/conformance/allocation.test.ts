@@ -13,6 +13,7 @@ import { Gateway, route } from '../support/gateway.ts';
 
 /** A connection whose other end is the test. */
 class MemoryTransport implements Transport {
+  readonly tls = null;
   readonly remoteAddress = '127.0.0.1';
   readonly remotePort = 1;
   readonly localPort = 2;

@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import { RedisServer } from '../support/redis-server.ts';
 const root = path.join(import.meta.dirname, '../..');
 const ECHOES = [8080, 8081, 8082];
 /** Where Sluice itself listens, also a second one beside it; 8089, where nobody does. */
-const FREE = [9080, 9081, 9082, 9100, 9101, 9102, 9180, 9181, 9190, 9091, 9092, 8089];
+const FREE = [9080, 9081, 9082, 9443, 9100, 9101, 9102, 9180, 9181, 9190, 9091, 9092, 8089];
 const REDIS = 6379;
 const PATIENCE_MS = 30_000;
 /** What the database of places in the folder knows. */
@@ -40,7 +40,6 @@ export class Playground {
   readonly #launched = new Map<string, ChildProcess>();
   #log = '';
   /** The configuration says itself where to listen. */
-  #hasListeners = false;
 
   static async open(): Promise<Playground> {
     const playground = new Playground();
@@ -74,7 +73,6 @@ export class Playground {
   }
 
   write(file: string, text: string): void {
-    if (file.startsWith('sluice.')) this.#hasListeners = /^\s*"?listeners"?:/m.test(text);
     writeFileSync(path.join(this.folder, file), this.localize(text));
   }
 
@@ -84,7 +82,7 @@ export class Playground {
     const at = (port: number) => `127.0.0.1:${this.#ports.get(port)}`;
     const given = args.map((word) => this.localize(word));
     const own = [
-      ...(this.#hasListeners && args.includes('--config') ? [] : ['--listen', at(9080)]),
+      ...(this.#namesListeners(given) ? [] : ['--listen', at(9080)]),
       ...['--admin-listen', at(9180), '--metrics-listen', at(9091), '--workers', '2'],
       ...(args.includes('--config') ? [] : ['--access-log', 'off']),
     ];
@@ -146,6 +144,14 @@ export class Playground {
     const child = this.#launched.get(command);
     this.#launched.delete(command);
     if (child !== undefined) await killed(child);
+  }
+
+  /** Whether a file that Sluice is started with says itself where to listen. */
+  #namesListeners(args: readonly string[]): boolean {
+    return args.some((word, index) => {
+      if (args[index - 1] !== '--config' && args[index - 1] !== '--settings') return false;
+      return /^\s*listeners:/m.test(readFileSync(path.join(this.folder, word), 'utf8'));
+    });
   }
 
   async stop(): Promise<void> {

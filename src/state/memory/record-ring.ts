@@ -38,6 +38,9 @@ export const WORKER_GAUGES = [
   'evictions',
   'redisReady',
   'redisDown',
+  'handshakesCompleted',
+  'handshakesResumed',
+  'handshakesFailed',
 ] as const;
 export type WorkerGauge = (typeof WORKER_GAUGES)[number];
 /** Index into `RecordRing.gauges`. */

@@ -1,5 +1,6 @@
 // Which server a TLS client asks for, read from its first message without answering it: what routes
-// a connection that is passed on undecrypted. RFC 8446 4.1.2 and 5.1, RFC 6066 3.
+// a connection that is passed on undecrypted, and what chooses the certificate of one that is not.
+// RFC 8446 4.1.2 and 5.1, RFC 6066 3, RFC 7301.
 
 /** A handshake message that begins a connection is far below this, also with post-quantum key shares. */
 const MAX_HELLO = 16 * 1024;
@@ -15,6 +16,7 @@ const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
 const HOST_NAME = 0;
+const PROTOCOLS = 16;
 
 /** What the first bytes of a connection say. */
 export type ClientHello =
@@ -27,8 +29,15 @@ export type ClientHello =
   | { readonly kind: 'other' }
   /** TLS that no client sends who means well. */
   | { readonly kind: 'malformed' }
-  /** The name in lower case; undefined when the client named none. */
-  | { readonly kind: 'hello'; readonly serverName: string | undefined };
+  | Hello;
+
+export interface Hello {
+  readonly kind: 'hello';
+  /** In lower case; undefined when the client named none. */
+  readonly serverName: string | undefined;
+  /** ALPN, as offered. */
+  readonly protocols: readonly string[];
+}
 
 const OTHER: ClientHello = { kind: 'other' };
 const MALFORMED: ClientHello = { kind: 'malformed' };
@@ -126,10 +135,11 @@ function parse(bytes: Buffer): ClientHello {
   const compressions = hello.vector(1).left;
   if (hello.broken || suites === 0 || suites % 2 !== 0 || compressions === 0) return MALFORMED;
   // A client from before extensions ends here.
-  if (hello.left === 0) return { kind: 'hello', serverName: undefined };
+  if (hello.left === 0) return { kind: 'hello', serverName: undefined, protocols: [] };
   const extensions = hello.vector(2);
   if (hello.broken || hello.left > 0) return MALFORMED;
   let serverName: string | undefined;
+  let protocols: readonly string[] | undefined = [];
   const seen = new Set<number>();
   while (extensions.left > 0) {
     const type = extensions.number(2);
@@ -137,11 +147,23 @@ function parse(bytes: Buffer): ClientHello {
     // Twice the same extension: two readers might believe two different names.
     if (extensions.broken || seen.has(type)) return MALFORMED;
     seen.add(type);
-    if (type !== SERVER_NAME) continue;
-    serverName = parseServerName(data);
-    if (serverName === undefined) return MALFORMED;
+    if (type === SERVER_NAME) {
+      serverName = parseServerName(data);
+      if (serverName === undefined) return MALFORMED;
+    } else if (type === PROTOCOLS) {
+      protocols = parseProtocols(data);
+      if (protocols === undefined) return MALFORMED;
+    }
   }
-  return { kind: 'hello', serverName };
+  return { kind: 'hello', serverName, protocols };
+}
+
+function parseProtocols(data: Cursor): string[] | undefined {
+  const list = data.vector(2);
+  if (data.broken || data.left > 0) return undefined;
+  const protocols: string[] = [];
+  while (list.left > 0) protocols.push(list.vector(1).text());
+  return list.broken ? undefined : protocols;
 }
 
 /** A list with exactly one host name: others have never been defined. */

@@ -47,16 +47,23 @@ function serverName(name: string, type = 0): Buffer {
   ]);
 }
 
-test('finds the name that OpenSSL asks for', async () => {
-  assert.deepEqual(readClientHello(await helloOf({ servername: 'Shop.Example' })), {
+test('finds the name and the protocols that OpenSSL asks for', async () => {
+  const asking = { servername: 'Shop.Example', ALPNProtocols: ['h2', 'http/1.1'] };
+  assert.deepEqual(readClientHello(await helloOf(asking)), {
     kind: 'hello',
     serverName: 'shop.example',
+    protocols: ['h2', 'http/1.1'],
   });
   assert.deepEqual(readClientHello(await helloOf({ servername: 'a', maxVersion: 'TLSv1.2' })), {
     kind: 'hello',
     serverName: 'a',
+    protocols: [],
   });
-  assert.deepEqual(readClientHello(await helloOf({})), { kind: 'hello', serverName: undefined });
+  assert.deepEqual(readClientHello(await helloOf({})), {
+    kind: 'hello',
+    serverName: undefined,
+    protocols: [],
+  });
 });
 
 test('says the same whatever pieces and records it comes in', async () => {
@@ -75,7 +82,8 @@ test('says the same whatever pieces and records it comes in', async () => {
           needed = said.needed;
           continue;
         }
-        assert.deepEqual(said, { kind: 'hello', serverName: 'shop.example' });
+        const protocols = ['h2', 'http/1.1'];
+        assert.deepEqual(said, { kind: 'hello', serverName: 'shop.example', protocols });
         assert.equal(length, bytes.length);
       }
       // Not once for each byte.

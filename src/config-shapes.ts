@@ -79,6 +79,26 @@ export interface SettingsShape {
     /** Clients of UDP that each worker serves at once. Default: `4096`. */
     readonly max_udp_sessions?: number;
   };
+  /** Listeners with `tls`. */
+  readonly tls?: {
+    /** The name taken for clients that name nobody, such as those that connect to an address. Where it is empty, an SSL for `*` answers them, or nobody. Default: `""`. */
+    readonly fallback_sni?: string;
+    /** Seconds after which the key of session tickets is replaced. Clients then make one full handshake. Default: `43200`. */
+    readonly ticket_rotation?: number;
+  };
+  /** Certificates from an authority that speaks ACME, such as Let’s Encrypt, obtained and renewed. */
+  readonly acme?: {
+    /** Names to get certificates for, one for each. Who lists any agrees to the terms of the authority. */
+    readonly domains?: readonly string[];
+    /** The certificate authority's directory, a URL. Default: `"https://acme-v02.api.letsencrypt.org/directory"`. */
+    readonly directory?: string;
+    /** A PEM file of whom to trust for the directory, where it is an authority of your own. Default: `""`. */
+    readonly directory_ca?: string;
+    /** Where the authority may send warnings. Default: `""`. */
+    readonly email?: string;
+    /** How the authority sees that a name is ours: on port 80 (`http-01`) or on port 443 (`tls-alpn-01`). Default: `"http-01"`. */
+    readonly challenge?: 'http-01' | 'tls-alpn-01';
+  };
   /** The access log: a line of JSON for every request. */
   readonly access_log?: {
     /** A file, `-` for stdout, or `off`. Default: `"-"`. */
@@ -405,6 +425,8 @@ export interface SslShape {
     /** Default: `1`. */
     readonly depth?: number;
     readonly skip_mtls_uri_regex?: readonly string[];
+    /** Certificates that were revoked, in PEM form: one list of each CA in `ca`. */
+    readonly crl?: string;
   };
   /** ssl status, 1 to enable, 0 to disable Default: `1`. */
   readonly status?: 1 | 0;

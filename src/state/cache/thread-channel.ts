@@ -1,0 +1,30 @@
+import { BroadcastChannel } from 'node:worker_threads';
+import type { CacheChannel, CacheMessage } from './cache-message.ts';
+
+/** Messages to all other threads of the process that have a channel of this name. */
+export class ThreadChannel implements CacheChannel {
+  readonly #channel: BroadcastChannel;
+  readonly #listeners = new Map<string, (message: CacheMessage) => void>();
+
+  constructor(name: string) {
+    this.#channel = new BroadcastChannel(name);
+    // It must not keep a process or a test alive.
+    this.#channel.unref();
+    this.#channel.onmessage = (event) => {
+      const message = (event as { readonly data: CacheMessage }).data;
+      this.#listeners.get(message.zone)?.(message);
+    };
+  }
+
+  post(message: CacheMessage): void {
+    this.#channel.postMessage(message);
+  }
+
+  listen(zone: string, listener: (message: CacheMessage) => void): void {
+    this.#listeners.set(zone, listener);
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+}

@@ -138,7 +138,7 @@ export class CacheZone implements Cache {
 
   refresh(entry: CacheEntry, response: StoredResponse): void {
     const own = this.#entries.get(entry.id);
-    if (own === undefined || this.#purges.concern({ ...own, response }, this.#options.now())) return;
+    if (own === undefined || this.#purges.concern({ ...own, response })) return;
     own.response = response;
     this.#tell({ zone: this.name, type: 'refresh', id: own.id, response });
   }
@@ -183,7 +183,7 @@ export class CacheZone implements Cache {
 
   /** Whether it was asked for before a purge that concerns it. */
   isPurged(entry: Pick<NewCacheEntry, 'resource' | 'tags' | 'response'>): boolean {
-    return this.#purges.concern(entry, this.#options.now());
+    return this.#purges.concern(entry);
   }
 
   /** Whether this very response, or a newer one in its place, is here. */
@@ -265,7 +265,7 @@ export class CacheZone implements Cache {
 
   /** False when it is older than what is there or than a purge. */
   #add(from: SharedEntry): boolean {
-    if (this.#entries.has(from.id) || this.#purges.concern(from, this.#options.now())) return false;
+    if (this.#entries.has(from.id) || this.#purges.concern(from)) return false;
     const entry = new Entry(from);
     let partitions = this.#resources.get(entry.resource);
     const variants = partitions?.get(entry.partition) ?? [];

@@ -4,12 +4,20 @@ import type { SharedEntry } from './cache-message.ts';
 /** No response is under way for longer, or it is not stored. */
 const REMEMBERED_MS = 300_000;
 const MOST = 10_000;
+/** Each is compared with each response that comes. */
+const MOST_PREFIXES = 100;
+
+type Concerned = Pick<SharedEntry, 'resource' | 'tags' | 'response'>;
 
 /** Purges of late, so that a response that was asked for before one is not stored after it. */
 export class RecentPurges {
   readonly #rememberMs: number;
-  readonly #resources = new Map<string, number>();
-  #others: { readonly what: Purge; readonly at: number }[] = [];
+  /** When what was purged last, the oldest first; Unix milliseconds. */
+  readonly #latest: Readonly<Record<Purge['by'], Map<string, number>>> = {
+    resource: new Map(),
+    prefix: new Map(),
+    tag: new Map(),
+  };
   /** Everything asked for before is suspect: more purges came than are remembered. */
   #all = 0;
 
@@ -18,33 +26,29 @@ export class RecentPurges {
   }
 
   /** `at` in Unix milliseconds. */
-  note(what: Purge, at: number): void {
-    if (what.by !== 'resource') {
-      this.#others = this.#others.filter((other) => at - other.at < this.#rememberMs);
-      if (this.#others.length === MOST) this.#all = Math.max(this.#all, this.#others.shift()!.at);
-      this.#others.push({ what, at });
-      return;
-    }
-    this.#resources.delete(what.value);
-    this.#resources.set(what.value, at);
-    for (const [resource, earlier] of this.#resources) {
-      if (at - earlier < this.#rememberMs) {
-        if (this.#resources.size <= MOST) break;
-        this.#all = Math.max(this.#all, earlier);
+  note({ by, value }: Purge, at: number): void {
+    const latest = this.#latest[by];
+    const before = latest.get(value) ?? 0;
+    latest.delete(value);
+    latest.set(value, Math.max(before, at));
+    const most = by === 'prefix' ? MOST_PREFIXES : MOST;
+    for (const [oldest, then] of latest) {
+      if (at - then < this.#rememberMs) {
+        if (latest.size <= most) return;
+        this.#all = Math.max(this.#all, then);
       }
-      this.#resources.delete(resource);
+      latest.delete(oldest);
     }
   }
 
-  /** Whether a response was asked for before a purge that concerns it, or so long ago that nobody knows. */
-  concern(entry: Pick<SharedEntry, 'resource' | 'tags' | 'response'>, now: number): boolean {
-    const since = entry.response.requestedAt;
-    if (since <= this.#all) return true;
-    const resource = this.#resources.get(entry.resource);
-    if (resource !== undefined && resource >= since) return true;
-    return this.#others.some(
-      ({ what, at }) => at >= since && now - at < REMEMBERED_MS && concerns(what, entry),
-    );
+  /** Whether a response was asked for before a purge that concerns it. */
+  concern({ resource, tags, response }: Concerned): boolean {
+    const since = response.requestedAt;
+    const { resource: resources, tag, prefix } = this.#latest;
+    if (since <= this.#all || (resources.get(resource) ?? -1) >= since) return true;
+    if (tag.size > 0 && tags.some((one) => (tag.get(one) ?? -1) >= since)) return true;
+    for (const [start, at] of prefix) if (at >= since && resource.startsWith(start)) return true;
+    return false;
   }
 }
 

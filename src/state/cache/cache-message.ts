@@ -37,4 +37,6 @@ export type CacheMessage = { readonly zone: string } & (
 export interface CacheChannel {
   post(message: CacheMessage): void;
   listen(zone: string, listener: (message: CacheMessage) => void): void;
+  /** Hears at once what others have said by now, instead of when it comes to it. */
+  drain(): void;
 }

@@ -27,6 +27,7 @@ class Wire {
         own.listener = listener;
         this.#listeners.push(listener);
       },
+      drain: () => {},
     };
   }
 

@@ -100,6 +100,11 @@ export class CacheZone implements Cache {
   }
 
   find(resource: string, partition: string): readonly Entry[] {
+    const found = this.#resources.get(resource)?.get(partition);
+    const { channel } = this.#options;
+    if (found !== undefined || channel === undefined) return found ?? NONE;
+    // Who got an answer from one worker may ask another before that has heard of it.
+    channel.drain();
     return this.#resources.get(resource)?.get(partition) ?? NONE;
   }
 

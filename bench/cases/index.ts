@@ -3,6 +3,7 @@ import { accessLog } from './access-log.ts';
 import { adminApi } from './admin-api.ts';
 import { bareRoute } from './bare-route.ts';
 import { browserRequest } from './browser-request.ts';
+import { cacheHit } from './cache-hit.ts';
 import { connectionPerRequest } from './connection-per-request.ts';
 import { features } from './features.ts';
 import { gatewayReplies } from './gateway-replies.ts';
@@ -19,6 +20,7 @@ export const cases: readonly BenchCase[] = [
   features,
   accessLog,
   gatewayReplies,
+  cacheHit,
   tenThousandRoutes,
   browserRequest,
   post,

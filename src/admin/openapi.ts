@@ -245,6 +245,19 @@ function otherPaths(): JsonObject {
         responses: { '200': response('The explanation.', anything), ...errors },
       },
     },
+    '/apisix/admin/caches/{zone}': {
+      delete: {
+        operationId: 'purge_cache',
+        summary: 'Forgets stored responses on all workers; all of the zone where nothing is named.',
+        parameters: [
+          parameter('zone', 'path', 'A zone: one of `caches` in the settings.', text),
+          parameter('resource', 'query', 'Host with port, path and query.', text),
+          parameter('prefix', 'query', 'What resources begin with.', text),
+          parameter('tag', 'query', 'A word of Surrogate-Key or Cache-Tag.', text),
+        ],
+        responses: { '200': response('How many there were.', anything), ...errors },
+      },
+    },
     '/apisix/admin/healthcheck': get(
       'health',
       "The health of all Targets that are checked, as APISIX's control API has it, and how circuit breakers stand.",

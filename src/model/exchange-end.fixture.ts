@@ -33,6 +33,7 @@ export function exchangeEnd(text: ExchangeEndText = {}, fields: Partial<Exchange
     status: 200,
     upstreamStatus: 200,
     source: 'upstream',
+    cacheStatus: '',
     reason: '',
     attempts: 1,
     bytesIn: 120,

@@ -19,6 +19,8 @@ export interface ExchangeEnd {
   /** The Upstream's own status, 0 when there was none. */
   upstreamStatus: number;
   source: 'gateway' | 'upstream';
+  /** What a cache did, by nginx's names; empty where none took part. */
+  cacheStatus: string;
   /** A short fixed word for why the gateway answered or gave up, empty when all went well. */
   reason: string;
   /** Attempts to reach a Target. */

@@ -16,7 +16,7 @@
 //    56  f64  revision
 //    64  u32  number of the Route's labels     68 u32 Consumer   72 u32 Target   76 u32 reason
 //    80  u16  lengths of request id, client address, method, target, host, user agent (6 ×)
-//    92  u32  unused
+//    92  u8   cache status    93 3 bytes unused
 //    96  the six texts, latin1, one after the other
 
 import type { ExchangeEnd, StreamScheme } from './exchange-end.ts';
@@ -54,6 +54,18 @@ const FLAG = {
 const HTTP_VERSIONS = ['1.1', '1.0', '2'];
 /** Their numbers follow those of HTTP. */
 const STREAM_SCHEMES: readonly StreamScheme[] = ['tcp', 'tls', 'udp'];
+
+/** By number in a record; the first is none. */
+export const CACHE_STATUSES = [
+  '',
+  'hit',
+  'miss',
+  'expired',
+  'stale',
+  'revalidated',
+  'updating',
+  'bypass',
+] as const;
 
 /** A Buffer with the method behind `write(…, 'latin1')`, which @types/node leaves out; half the cost for short texts. */
 export type Latin1Buffer = Buffer & { latin1Write(text: string, at: number, length: number): number };
@@ -118,6 +130,7 @@ export function encodeRecord(
   bytes[at + 8] = RECORD_KIND.exchange;
   bytes[at + 10] = end.httpVersion === '1.1' ? 0 : protocolNumber(end);
   bytes[at + 11] = Math.min(end.attempts, 255);
+  bytes[at + 92] = end.cacheStatus === '' ? 0 : CACHE_STATUSES.indexOf(end.cacheStatus as 'hit');
   shorts[(at + 12) >> 1] = end.status;
   shorts[(at + 14) >> 1] = end.upstreamStatus;
   const double = at >> 3;
@@ -189,6 +202,8 @@ export interface ExchangeRecord<L, T> {
   /** 0 when there was none. */
   upstreamStatus: number;
   upstreamSource: boolean;
+  /** A number of CACHE_STATUSES. */
+  cacheStatus: number;
   https: boolean;
   metrics: boolean;
   preferName: boolean;
@@ -240,6 +255,7 @@ export function decodeRecord<L, T>(
   record.stream =
     protocol < HTTP_VERSIONS.length ? '' : (STREAM_SCHEMES[protocol - HTTP_VERSIONS.length] ?? '');
   record.attempts = bytes[at + 11];
+  record.cacheStatus = bytes[at + 92];
   record.status = shorts[(at + 12) >> 1];
   record.upstreamStatus = shorts[(at + 14) >> 1];
   const double = at >> 3;
@@ -275,6 +291,7 @@ export function emptyRecord<L, T>(labels: L, text: T): ExchangeRecord<L, T> {
     status: 0,
     upstreamStatus: 0,
     upstreamSource: false,
+    cacheStatus: 0,
     https: false,
     metrics: false,
     preferName: false,

@@ -199,6 +199,49 @@ const acme = section(
   'Certificates from an authority that speaks ACME, such as Let’s Encrypt, obtained and renewed.',
 );
 
+const bytes = (byDefault: number, description: string) =>
+  Type.Integer({ minimum: 65_536, maximum: Number.MAX_SAFE_INTEGER, default: byDefault, description });
+
+const cache = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 100, description: 'By which Plugins name it.' }),
+    memory_bytes: bytes(
+      50 * 1024 * 1024,
+      'Bytes of memory for it: all of it, or the index of what is on disk.',
+    ),
+    disk_path: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'A folder of its own, relative to `data_dir`, for a zone on disk.',
+      }),
+    ),
+    disk_bytes: bytes(1024 * 1024 * 1024, 'Bytes that a zone on disk takes there.'),
+    redis_host: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'A Redis through which gateways on several machines share a zone in memory.',
+      }),
+    ),
+    redis_port: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 65_535, description: 'Its port; 6379 unless given.' }),
+    ),
+    redis_username: Type.Optional(Type.String({ minLength: 1, description: 'User name for Redis.' })),
+    redis_password: Type.Optional(Type.String({ secret: true, description: 'Password for Redis.' })),
+    redis_database: Type.Optional(Type.Integer({ minimum: 0, description: 'Number of the Redis database.' })),
+    redis_ssl: Type.Optional(Type.Boolean({ description: 'Connect to Redis by TLS.' })),
+    redis_ssl_verify: Type.Optional(Type.Boolean({ description: 'Verify the certificate of Redis.' })),
+    redis_decision_timeout: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 60_000,
+        description:
+          'Milliseconds that a request waits for Redis before the Upstream is asked; 50 unless given.',
+      }),
+    ),
+  },
+  { ...closed, description: 'A zone for stored responses.' },
+);
+
 export const settings = Type.Object(
   {
     listeners: Type.Array(listener, {
@@ -267,6 +310,19 @@ export const settings = Type.Object(
       },
       'What ends a worker that serves nobody any more.',
     ),
+    caches: Type.Array(cache, {
+      description: 'Zones in which http-cache and proxy-cache store responses.',
+      // As in APISIX. Nothing is taken before a Route uses it.
+      default: [
+        { name: 'memory_cache', memory_bytes: 50 * 1024 * 1024, disk_bytes: 1024 * 1024 * 1024 },
+        {
+          name: 'disk_cache_one',
+          memory_bytes: 50 * 1024 * 1024,
+          disk_path: 'cache/disk_cache_one',
+          disk_bytes: 1024 * 1024 * 1024,
+        },
+      ],
+    }),
     max_collected_bytes: count(
       'Bytes of the largest body that a Plugin may hold in memory.',
       16 * 1024 * 1024,

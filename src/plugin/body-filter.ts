@@ -12,6 +12,11 @@ export interface BodyFilter {
    */
   readonly coding?: string;
   /**
+   * Sees the body as the Upstream sent it, before every other filter and also when something else is
+   * sent in its place. What it gives to `next` must be what came.
+   */
+  readonly original?: boolean;
+  /**
    * Takes a piece. The bytes are valid during the call only; what goes on is given to `next`, now or
    * later. Returns false to get no more until `next.resume()`, when it can't keep up.
    */

@@ -4,6 +4,7 @@
 
 import type { BodyFilter } from './body-filter.ts';
 import type { Consumer, CredentialMatch } from './consumer.ts';
+import type { WholeReply } from './reply.ts';
 
 /** The request as the client sent it, with the edits made so far. Valid until the Exchange ends. */
 export interface RequestView {
@@ -11,6 +12,8 @@ export interface RequestView {
   readonly scheme: 'http' | 'https';
   /** The host asked for: lower case, without port. Empty for an HTTP/1.0 request without one. */
   readonly host: string;
+  /** The host as it was sent, with a port where there is one. Empty where `host` is. */
+  readonly authority: string;
   /** The path, normalised once (RFC 3986 6.2.2): dot segments and doubled slashes resolved, unreserved characters decoded, the rest left as sent. */
   readonly path: string;
   /** The query as sent, without `?`; empty when there is none. */
@@ -76,6 +79,9 @@ export function slot<T>(name: string): Slot<T> {
   return { name };
 }
 
+/** By nginx's names: served fresh, fetched, fetched since it was too old, served old, confirmed by the Upstream, served old while it is fetched, passed by. */
+export type CacheStatus = 'hit' | 'miss' | 'expired' | 'stale' | 'revalidated' | 'updating' | 'bypass';
+
 interface Base {
   /** Gateway-made id of this request, 32 hex digits; stable for the Exchange. */
   readonly id: string;
@@ -85,6 +91,8 @@ interface Base {
   readonly serviceId: string | undefined;
   /** Unix milliseconds at which the request's head was complete. */
   readonly startedAt: number;
+  /** How a cache took part, for log, metrics and `$upstream_cache_status`; empty where none did. */
+  cacheStatus: CacheStatus | '';
   get<T>(slot: Slot<T>): T | undefined;
   set<T>(slot: Slot<T>, value: T): void;
   /** Reads a variable by its nginx/APISIX name (`remote_addr`, `http_x_a`, `arg_q`, …); undefined when it has no value. Compile with `kit.variable` where the name is known. */
@@ -128,9 +136,15 @@ export type BeforeProxyExchange = AccessExchange;
 /** A response head is there: the Upstream's or a Reply's. */
 export interface ResponseExchange extends Base {
   readonly consumer: Consumer | undefined;
+  /** The Upstream was to be asked; with a response of the gateway's own, it gave no answer. */
+  readonly upstreamAsked: boolean;
   readonly response: ResponseView & {
     /** Bytes of the body as it is now; undefined where the Upstream didn't say, or nobody knows. */
     readonly bodyLength: number | undefined;
+    /** Name and value of every field as the Upstream sent it, whatever Plugins have changed. */
+    originalHeaders(): readonly (readonly [name: string, value: string])[];
+    /** Sends a Reply in the place of what came. What Plugins have changed before holds for it, too. */
+    replaceWith(reply: WholeReply): void;
     /** Sends these bytes instead of the body; the framing follows. */
     replaceBody(body: string | Uint8Array): void;
     /**

@@ -2,6 +2,7 @@ import type { BindingPlace } from '../model/binding.ts';
 import type { GaugeName } from '../model/gauge.ts';
 import type { Value } from '../model/resource.ts';
 import type { Breakers } from './breakers.ts';
+import type { Cache } from './cache.ts';
 import type { CredentialIndex } from './consumer.ts';
 import type { UpstreamHandle } from './exchange.ts';
 import type { Limits, SharedLimits, SharedLimitsOptions } from './limits.ts';
@@ -54,6 +55,8 @@ export interface Kit {
    * the Upstream gave no whole answer; without sockets, as in `explain`, always.
    */
   send(request: OwnRequest): Promise<OwnResponse>;
+  /** The zone of that name for stored responses; undefined when the settings have none. Without sockets, as in `explain`, it can be read and keeps nothing. */
+  cache(zone: string): Cache | undefined;
   /** Compiles a variable's name once. */
   variable(name: string): Variable;
   /** Compiles a text with `$name` or `${name}` once. */

@@ -7,9 +7,14 @@ export interface Reply {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** The body; undefined means the house's error page for 4xx and 5xx, and no body otherwise. */
   readonly body: string | Uint8Array | BodySource | undefined;
+  /** The headers are all there are: no Content-Type is added to a body without one. */
+  readonly untyped?: boolean;
   /** A short reason for log and explain, never sent to the client. */
   readonly reason: string | undefined;
 }
+
+/** A Reply whose body is there. */
+export type WholeReply = Reply & { readonly body: string | Uint8Array | undefined };
 
 export interface ReplyOptions {
   readonly headers?: readonly (readonly [name: string, value: string])[];

@@ -30,6 +30,7 @@ export { type HeaderFields, HeaderList, type HeadersInput } from './testing/head
 export type { LogLine } from './testing/log-line.ts';
 export { ManualClock } from './testing/manual-clock.ts';
 export { NaiveBreakers } from './testing/naive-breakers.ts';
+export { NaiveCache } from './testing/naive-cache.ts';
 export { NaiveLimits } from './testing/naive-limits.ts';
 export { PlainNumbers } from './testing/plain-numbers.ts';
 export type { TestRequest } from './testing/test-exchange.ts';

@@ -9,6 +9,7 @@ import { faultInjection } from './fault-injection/fault-injection.ts';
 import { geoRestriction } from './geo-restriction/geo-restriction.ts';
 import { grpcWeb } from './grpc-web/grpc-web.ts';
 import { gzip } from './gzip/gzip.ts';
+import { httpCache } from './http-cache/http-cache.ts';
 import { ipRestriction } from './ip-restriction/ip-restriction.ts';
 import { keyAuth } from './key-auth/key-auth.ts';
 import { limitConn } from './limit-conn/limit-conn.ts';
@@ -17,6 +18,7 @@ import { limitRate } from './limit-rate/limit-rate.ts';
 import { limitReq } from './limit-req/limit-req.ts';
 import { mocking } from './mocking/mocking.ts';
 import { prometheus } from './prometheus/prometheus.ts';
+import { proxyCache } from './proxy-cache/proxy-cache.ts';
 import { proxyControl } from './proxy-control/proxy-control.ts';
 import { proxyMirror } from './proxy-mirror/proxy-mirror.ts';
 import { proxyRewrite } from './proxy-rewrite/proxy-rewrite.ts';
@@ -43,6 +45,8 @@ export const plugins: readonly Plugin[] = [
   basicAuth,
   keyAuth,
   consumerRestriction,
+  httpCache,
+  proxyCache,
   proxyMirror,
   proxyRewrite,
   apiBreaker,

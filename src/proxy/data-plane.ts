@@ -266,6 +266,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     end.status = exchange.response.status;
     end.upstreamStatus = exchange.upstreamStatus;
     end.source = exchange.response.source;
+    end.cacheStatus = exchange.cacheStatus;
     end.reason = exchange.reason;
     end.attempts = exchange.attempts;
     end.bytesIn = exchange.bytesIn;
@@ -319,6 +320,7 @@ function emptyEnd(): ExchangeEnd {
     status: 0,
     upstreamStatus: 0,
     source: 'gateway',
+    cacheStatus: '',
     reason: '',
     attempts: 0,
     bytesIn: 0,

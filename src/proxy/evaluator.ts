@@ -5,6 +5,7 @@ import { seededRandom } from '../lib/seeded-random.ts';
 import type { GeoSource } from '../model/geo-place.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Breakers } from '../plugin/breakers.ts';
+import type { Cache } from '../plugin/cache.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Clock, Logger } from '../plugin/kit.ts';
 import type { Limits } from '../plugin/limits.ts';
@@ -40,6 +41,8 @@ export interface EvaluatorOptions {
   createLimits(clock: Clock): Limits;
   /** Numbers to look at: changes are forgotten. */
   readonly shared: SharedNumbers;
+  /** The zones as the workers have them; absent: every zone is empty. */
+  cache?(zone: string): Cache | undefined;
   readonly counters: Explanation['counters'];
   /** Breakers that are looked at and not moved, at the evaluation's time. */
   createBreakers(clock: Clock): Breakers;
@@ -82,6 +85,7 @@ export class Evaluator {
       random,
       delay: () => Promise.resolve(),
       send: () => Promise.reject(new NothingSent('an evaluation sends nothing')),
+      cache: (zone) => readOnly(options.cache?.(zone)),
       limits: {
         fixedWindow: (...asked) => this.#limits.fixedWindow(...asked),
         slidingWindow: (...asked) => this.#limits.slidingWindow(...asked),
@@ -158,4 +162,21 @@ export class Evaluator {
 
 function noConnection(): never {
   throw new Error('an evaluation opens no connection');
+}
+
+/** A Cache that is looked into and not touched; an empty one where there is none to look into. */
+function readOnly(cache: Cache | undefined): Cache {
+  return {
+    name: cache?.name ?? '',
+    maxBodyBytes: cache?.maxBodyBytes ?? 0,
+    find: (resource, partition) => cache?.find(resource, partition) ?? [],
+    body: (entry) => cache?.body(entry),
+    put() {},
+    refresh() {},
+    remove() {},
+    purge: () => 0,
+    depart: () => 'nobody',
+    land() {},
+    landed: () => Promise.resolve(),
+  };
 }

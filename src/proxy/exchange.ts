@@ -11,6 +11,7 @@ import { beginEvent } from '../lib/event-clock.ts';
 import type { Consumer, CredentialMatch } from '../plugin/consumer.ts';
 import type {
   AccessExchange,
+  CacheStatus,
   LogExchange,
   ResponseBodyExchange,
   ResponseExchange,
@@ -84,6 +85,7 @@ export class Exchange
   upstreamStatus = 0;
   upstreamMs = -1;
   attempts = 0;
+  cacheStatus: CacheStatus | '' = '';
   targetKey = '';
   bytesIn = 0;
   bytesOut = 0;
@@ -115,6 +117,7 @@ export class Exchange
     this.upstreamStatus = this.attempts = this.bytesIn = this.bytesOut = 0;
     this.revision = 0;
     this.bare = false;
+    this.cacheStatus = '';
     this.upstreamMs = -1;
     this.#watch = null;
     this.#started = 0;
@@ -202,6 +205,10 @@ export class Exchange
 
   useUpstream(upstream: UpstreamHandle): void {
     this.chosenUpstream = upstream as Upstream;
+  }
+
+  get upstreamAsked(): boolean {
+    return this.forwarding.begun;
   }
 
   get destination(): Upstream | undefined {

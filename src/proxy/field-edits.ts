@@ -63,6 +63,17 @@ export class FieldEdits {
     this.#push(name, undefined, false);
   }
 
+  /** Adds fields as if they had been there before all edits. */
+  addBefore(fields: readonly (readonly [name: string, value: string])[]): void {
+    const later = this.#edits;
+    this.#edits = [];
+    for (const [name, value] of fields) this.#push(name, value, true);
+    for (const edit of later) {
+      if (!edit.adds) this.#drop(edit.lower);
+      this.#edits.push(edit);
+    }
+  }
+
   /** The first value of that name (lower case) as it will be sent. */
   get(head: Head, name: string): string | undefined {
     if (this.#edits.length > 0) {

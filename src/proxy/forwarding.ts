@@ -164,6 +164,11 @@ export class Forwarding {
 
   // Attempts.
 
+  /** It was to be sent to a Target. */
+  get begun(): boolean {
+    return this.#upstream !== undefined;
+  }
+
   /** Sends the request to one Target after the other until one answers. */
   forward(upstream: Upstream): void {
     const exchange = this.#exchange;

@@ -3,6 +3,7 @@ import { ConfigError } from '../model/errors.ts';
 import type { GaugeName, GaugeReading } from '../model/gauge.ts';
 import type { Value } from '../model/resource.ts';
 import type { Breakers } from '../plugin/breakers.ts';
+import type { Cache } from '../plugin/cache.ts';
 import type { CredentialIndex } from '../plugin/consumer.ts';
 import type { UpstreamHandle } from '../plugin/exchange.ts';
 import type { Clock, Kit, Logger, Place } from '../plugin/kit.ts';
@@ -34,6 +35,7 @@ export interface KitSurroundings {
   upstream(upstream: string | Value, owner: string): UpstreamHandle;
   send(request: OwnRequest): Promise<OwnResponse>;
   gauge(reading: GaugeReading): void;
+  cache(zone: string): Cache | undefined;
 }
 
 /** The Kit of one Binding on one Route. */
@@ -93,6 +95,10 @@ export class BindingKit implements Kit {
 
   send(request: OwnRequest): Promise<OwnResponse> {
     return this.#surroundings.send(request);
+  }
+
+  cache(zone: string): Cache | undefined {
+    return this.#surroundings.cache(zone);
   }
 
   variable(name: string): Variable {

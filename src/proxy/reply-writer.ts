@@ -56,7 +56,7 @@ export function writeReply(exchange: Exchange, reply: Reply): void {
       if (name.toLowerCase() === 'content-type') type = value;
       else response.edits.add(name, value);
     }
-    response.edits.defaultType = type;
+    response.edits.defaultType = reply.untyped === true && type === PLAIN ? '' : type;
     response.replyLength = body.length ?? -1;
     if (second?.responseHeaders) runResponseHeaders(exchange);
   } catch (error) {
@@ -67,13 +67,21 @@ export function writeReply(exchange: Exchange, reply: Reply): void {
     body.close();
     body = response.replacement;
   }
-  if (second?.responseBody) {
-    if (isBodySource(body)) return collect(exchange, body);
-    response.replacement ??= body;
-    exchange.responding.transform(() => send(exchange, response.body));
+  if (isBodySource(body)) {
+    if (second?.responseBody) collect(exchange, body);
+    else send(exchange, body);
     return;
   }
-  send(exchange, response.replacement ?? body);
+  response.replacement ??= body;
+  sendReply(exchange);
+}
+
+/** Sends a Reply whose head is in the edits, after the handlers of the body. */
+export function sendReply(exchange: Exchange): void {
+  const { response } = exchange;
+  const second = exchange.bare ? null : exchange.second;
+  if (second?.responseBody) exchange.responding.transform(() => send(exchange, response.body));
+  else send(exchange, response.body);
 }
 
 /** A Binding needs the body whole. */
@@ -122,7 +130,7 @@ function send(exchange: Exchange, body: Uint8Array | BodySource): void {
   output.putAll(response.statusLine);
   if (!response.edits.has('date')) output.putAll(dateLine(now()));
   const bodiless = status === 204 || status === 304 || status < 200;
-  if (!bodiless && !response.edits.has('content-type')) {
+  if (!bodiless && response.edits.defaultType !== '' && !response.edits.has('content-type')) {
     output.putAll(TYPE);
     output.putText(response.edits.defaultType);
     output.putAll(CRLF);

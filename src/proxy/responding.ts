@@ -7,7 +7,7 @@ import type { BodySource } from '../plugin/body-source.ts';
 import { BodyFilters, type FilteredBody, nameCodings } from './body-filters.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { PluginFailure } from './pipeline.ts';
-import { runResponseHeaders } from './reply-writer.ts';
+import { runResponseHeaders, sendReply } from './reply-writer.ts';
 import {
   type BodyFraming,
   writeInterimHead,
@@ -34,6 +34,8 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
   #pieces: Buffer[] = [];
   #collectedBytes = 0;
   #filters: BodyFilters | null = null;
+  /** Filters that see the body though something else is sent. */
+  #watching: BodyFilters | null = null;
   /** What filters make goes out in chunks. */
   #chunks = false;
   /** Makes the body, where it is ours and comes in pieces. */
@@ -65,6 +67,10 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
       this.#source = null;
     }
     this.#congested = this.#filterFull = false;
+    if (this.#watching !== null) {
+      this.#watching.abort();
+      this.#watching = null;
+    }
   }
 
   onResponse(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
@@ -78,10 +84,13 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
     const goesWithout = exchange.clientAskedHead || isBodiless(response.status);
     if (response.replacement !== undefined) {
       this.#mode = 'replace';
+      this.#watch();
       // What has no known end may be a stream that never has one.
       if (!complete && !comesWithout && responseHead.contentLength < 0) return this.#sendWhole();
-    } else if (second?.responseBody && !comesWithout && !goesWithout) this.#mode = 'collect';
-    else if (goesWithout) {
+    } else if (second?.responseBody && !comesWithout && !goesWithout) {
+      this.#mode = 'collect';
+      this.#watch();
+    } else if (goesWithout) {
       this.#mode = 'drop';
       this.#refuseFilters();
       this.#sendHead('none', bytes, 0, 0, complete);
@@ -91,7 +100,9 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
       this.#sendHead(0, bytes, 0, 0, complete);
     } else if (response.filters !== null) {
       this.#mode = 'filter';
-      this.#beginFilters(response.filters, responseHead.contentLength);
+      const original = response.filters.filter((filter) => filter.original === true);
+      const others = response.filters.filter((filter) => filter.original !== true);
+      this.#beginFilters([...original, ...others], responseHead.contentLength);
     } else if (!responseHead.chunked) {
       const { contentLength } = responseHead;
       this.#sendHead(contentLength >= 0 ? contentLength : 'close', bytes, start, end, complete);
@@ -115,6 +126,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
   /** The Upstream's connection is free; the response may still be in the making. */
   onUpstreamDone(): void {
     const exchange = this.#exchange;
+    this.#watching?.end();
     if (this.#mode === 'collect') {
       exchange.response.replacement = Buffer.concat(this.#pieces);
       this.#pieces = [];
@@ -187,6 +199,16 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
     const framing = this.openFilters(filters, length);
     nameCodings(this.#exchange.response);
     this.#sendHead(framing, NOTHING, 0, 0, false);
+  }
+
+  /** Something else than what comes will be sent: the filters that want to see that all the same do so aside. */
+  #watch(): void {
+    const { response } = this.#exchange;
+    const original = response.filters?.filter((filter) => filter.original === true) ?? [];
+    if (original.length === 0) return;
+    const others = response.filters!.filter((filter) => filter.original !== true);
+    response.filters = others.length > 0 ? others : null;
+    this.#watching = new BodyFilters(original, NOBODY);
   }
 
   /** Sets the filters up and says how what they make is framed. */
@@ -327,7 +349,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
   /** Body bytes that are not relayed as they come. */
   #follow(bytes: Uint8Array, start: number, end: number, complete: boolean): void {
     const exchange = this.#exchange;
-    if (this.#mode === 'replace' || this.#mode === 'drop') return;
+    if (this.#mode === 'drop' || (this.#mode === 'replace' && this.#watching === null)) return;
     if (exchange.responseHead.chunked) {
       if (this.#decoder === null) this.#decoder = new ChunkedScanner();
       if (this.#decoder.sink === null) {
@@ -342,6 +364,8 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
 
   onChunkData(bytes: Uint8Array, start: number, end: number): void {
     const exchange = this.#exchange;
+    if (this.#watching !== null && end > start) this.#watching.write(bytes.subarray(start, end));
+    if (this.#mode === 'replace') return;
     if (this.#mode === 'filter') {
       if (end > start && this.#filters?.write(bytes.subarray(start, end)) === false) this.#onFilterFull();
       return;
@@ -362,6 +386,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
     const exchange = this.#exchange;
     const { connection, response } = exchange;
     if (connection === null) return;
+    if (response.replaced) return sendReply(exchange);
     const body = response.body;
     const bodiless = isBodiless(response.status);
     if (response.filters !== null) {
@@ -385,6 +410,14 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
 
 const NOTHING = new Uint8Array(0);
 const NO_TRAILERS: number[] = [];
+
+/** Takes what filters give on that only watch. */
+const NOBODY: FilteredBody = {
+  onFilteredData() {},
+  onFilteredEnd() {},
+  onFilterReady() {},
+  onFilterFailure() {},
+};
 
 /** Whether responses of that status have no body (RFC 9110 6.4.1). */
 function isBodiless(status: number): boolean {

@@ -39,6 +39,8 @@ export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createB
   delay(milliseconds: number): Promise<void>;
   send: KitSurroundings['send'];
   gauge: KitSurroundings['gauge'];
+  /** Absent: nothing is ever stored. */
+  cache?: KitSurroundings['cache'];
   /** A copy of a config with the schema's defaults filled in. */
   withDefaults(schema: Plugin['config'], config: unknown): Value;
   createBalancer(
@@ -93,6 +95,7 @@ export class Runtime implements RouteCompiler {
       upstream: (upstream, owner) => this.#upstreamFor(upstream, owner),
       send: surroundings.send,
       gauge: surroundings.gauge,
+      cache: (zone) => surroundings.cache?.(zone),
     };
     for (const resource of snapshot.all()) this.#put(resource);
   }

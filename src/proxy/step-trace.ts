@@ -81,6 +81,7 @@ function observe(exchange: Exchange): Observation {
       'client address': request.clientAddress,
       consumer: `${consumer?.username ?? ''}${credentialId === undefined ? '' : ` (${credentialId})`}`,
       upstream: exchange.chosenUpstream?.key ?? '',
+      cache: exchange.cacheStatus,
     },
     fields: request.headers(),
     consumer,

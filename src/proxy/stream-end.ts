@@ -15,6 +15,7 @@ export function streamEnd(exchange: StreamExchange, wantsDetail: boolean): Excha
     status: exchange.status,
     upstreamStatus: 0,
     source: exchange.status === 200 ? 'upstream' : 'gateway',
+    cacheStatus: '',
     reason: exchange.reason,
     attempts: exchange.attempts,
     bytesIn: exchange.bytesIn,

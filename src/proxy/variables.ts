@@ -40,6 +40,7 @@ const BY_NAME: Readonly<Record<string, (exchange: Exchange) => string | undefine
   upstream_uri: (exchange) => exchange.upstream.path,
   upstream_status: (exchange) =>
     exchange.upstreamStatus === 0 ? undefined : String(exchange.upstreamStatus),
+  upstream_cache_status: (exchange) => exchange.cacheStatus.toUpperCase() || undefined,
   status: (exchange) => (exchange.response.status === 0 ? undefined : String(exchange.response.status)),
 };
 
@@ -58,6 +59,8 @@ export function readVariable(exchange: Exchange, name: string): string | undefin
   if (name.startsWith('geoip2_'))
     return exchange.host.geo?.lookup(exchange.request.clientAddress)?.[name.slice(7)];
   if (name.startsWith('ssl_')) return exchange.tls?.variable(name);
+  if (name.startsWith('upstream_http_'))
+    return exchange.response.header(name.slice(14).replaceAll('_', '-').toLowerCase());
   if (name.startsWith('uri_param_')) return exchange.uriParameter(name.slice(10));
   return undefined;
 }

@@ -1,10 +1,13 @@
+import { Head } from '../http/head.ts';
 import { statusLine } from '../http/status-text.ts';
 import type { BodyFilter } from '../plugin/body-filter.ts';
 import type { RequestView, ResponseView, UpstreamRequestView } from '../plugin/exchange.ts';
+import type { WholeReply } from '../plugin/reply.ts';
 import type { Exchange } from './exchange.ts';
 import { FieldEdits } from './field-edits.ts';
 
 const NO_BODY = new Uint8Array(0);
+const NO_FIELDS = new Head();
 
 /** The request as Plugins see it; strings are made when somebody asks. */
 export class ExchangeRequest implements RequestView {
@@ -217,6 +220,8 @@ export class ExchangeResponse implements ResponseView {
   source: 'gateway' | 'upstream' = 'gateway';
   /** Sent instead of what came. */
   replacement: Uint8Array | undefined;
+  /** A Reply takes the place of what came: no field of the Upstream's is sent. */
+  replaced = false;
   /** What the body passes through; null where nobody wants to. */
   filters: BodyFilter[] | null = null;
   /** Bytes of a Reply's body; -1 where they aren't known. */
@@ -232,6 +237,7 @@ export class ExchangeResponse implements ResponseView {
     this.statusChanged = false;
     this.source = 'gateway';
     this.replacement = undefined;
+    this.replaced = false;
     this.filters = null;
     this.replyLength = -1;
     this.edits.defaultType = '';
@@ -268,13 +274,24 @@ export class ExchangeResponse implements ResponseView {
   }
 
   header(name: string): string | undefined {
-    const value = this.edits.get(this.#exchange.responseHead, name);
+    const value = this.edits.get(this.#head, name);
     if (value !== undefined || name !== 'content-type' || this.edits.has(name)) return value;
     return this.edits.defaultType || undefined;
   }
 
   headerValues(name: string): readonly string[] {
-    return this.edits.values(this.#exchange.responseHead, name);
+    return this.edits.values(this.#head, name);
+  }
+
+  originalHeaders(): readonly (readonly [name: string, value: string])[] {
+    const head = this.#head;
+    const list: [string, string][] = [];
+    for (let i = 0; i < head.count; i++) list.push([head.nameAt(i), head.valueAt(i)]);
+    return list;
+  }
+
+  get #head(): Head {
+    return this.replaced ? NO_FIELDS : this.#exchange.responseHead;
   }
 
   setHeader(name: string, value: string): void {
@@ -287,6 +304,14 @@ export class ExchangeResponse implements ResponseView {
 
   removeHeader(name: string): void {
     this.edits.remove(name);
+  }
+
+  replaceWith({ status, headers, body = NO_BODY }: WholeReply): void {
+    this.status = status;
+    this.replaced = true;
+    this.replaceBody(body);
+    this.edits.defaultType = '';
+    this.edits.addBefore(headers);
   }
 
   replaceBody(body: string | Uint8Array): void {

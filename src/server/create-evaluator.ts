@@ -8,6 +8,7 @@ import type { Settings } from '../model/settings.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import { Evaluator } from '../proxy/evaluator.ts';
+import type { ObservedCaches } from '../state/cache/observed-caches.ts';
 import { monotonic } from '../state/memory/monotonic-clock.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
 import { balancersOn } from './balancing.ts';
@@ -28,6 +29,7 @@ export function createEvaluator(
   settings: EvaluatorSettings,
   state?: SharedState,
   geo?: GeoSource,
+  caches?: ObservedCaches,
 ): Evaluator {
   const { client, trusted_addresses: trusted } = settings;
   const counters =
@@ -53,6 +55,7 @@ export function createEvaluator(
     createBreakers: (clock) => counters.peekBreakers(() => clock.monotonic()),
     health: counters.peekHealth(),
     shared: counters.shared.peek(),
+    ...(caches !== undefined && { cache: (zone: string) => caches.zone(zone) }),
     counters: state === undefined ? 'empty' : 'live',
     createBalancers: ({ random, now, turn }) =>
       balancersOn(new BalancerState({ random, now, ticket: () => ({ next: turn }) })),

@@ -1,7 +1,9 @@
 // The whole gateway in one process: configuration, workers, telemetry, and the Admin API where it
 // is wanted. Everything that only some need is imported when it is needed.
 
+import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import type { Change } from '../model/change.ts';
 import { Configuration } from '../model/configuration.ts';
 import type { GaugeReading } from '../model/gauge.ts';
@@ -14,6 +16,10 @@ import type { Plugin } from '../plugin/define-plugin.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { EvaluateOptions, Evaluator } from '../proxy/evaluator.ts';
 import type { EvaluationRequest, Explanation } from '../proxy/explanation.ts';
+import type { ZoneSettings } from '../state/cache/cache-zones.ts';
+import { FlightClaims } from '../state/cache/flight-claims.ts';
+import { ObservedCaches } from '../state/cache/observed-caches.ts';
+import { ThreadChannel } from '../state/cache/thread-channel.ts';
 import { createRecordRing } from '../state/memory/record-ring.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
 import type { Readiness } from '../telemetry/status-answer.ts';
@@ -60,6 +66,9 @@ export class Gateway {
   readonly #tls: TlsKeeper;
   readonly #acme: Acme | undefined;
   readonly #certificates: CertificateWatch;
+  /** What the workers have stored. */
+  readonly caches: ObservedCaches;
+  readonly #cacheChannel: ThreadChannel;
   readonly #settings: Settings;
   readonly #log: Logger;
   readonly #state: SharedState;
@@ -130,6 +139,12 @@ export class Gateway {
         dnsServers: settings.resolver.servers,
         watchdogMs: settings.watchdog.timeout * 1000,
         geo,
+        caches: {
+          zones: zonesOf(settings),
+          workers: count,
+          channel: CACHE_CHANNEL,
+          claims: count > 1 ? FlightClaims.allocate() : undefined,
+        },
       },
     });
     try {
@@ -166,6 +181,13 @@ export class Gateway {
     this.configuration = options.configuration;
     this.workers = workers;
     this.telemetry = telemetry;
+    this.#cacheChannel = new ThreadChannel(CACHE_CHANNEL);
+    const zones = options.settings.caches.map(({ name }) => name);
+    this.caches = new ObservedCaches(
+      this.#cacheChannel,
+      zones,
+      options.settings.workers || availableParallelism(),
+    );
     this.#state = state;
     this.#settings = options.settings;
     this.#plugins = options.plugins;
@@ -272,6 +294,7 @@ export class Gateway {
         { ...this.#settings, listeners },
         this.#state,
         await openGeoFiles(this.workers.geo),
+        this.caches,
       );
     }
     return this.#evaluator.evaluate(request, { now, seed });
@@ -316,6 +339,7 @@ export class Gateway {
     this.#acme?.stop();
     this.#tls.stop();
     this.#certificates.stop();
+    this.#cacheChannel.close();
     await this.workers.stop(this.#settings.shutdown.grace * 1000);
     this.#statusServer?.close();
     const dropped = (await this.telemetry?.stop()) ?? 0;
@@ -327,6 +351,16 @@ async function openAcme({ settings, dataDirectory, log }: GatewayOptions): Promi
   if (settings.acme.domains.length === 0) return undefined;
   const { openAcme } = await import('./acme.ts');
   return openAcme(settings, dataDirectory, log);
+}
+
+/** By which the threads of this process find each other, and other processes tell it from themselves. */
+const CACHE_CHANNEL = `sluice-caches-${randomUUID()}`;
+
+function zonesOf({ caches, data_dir: folder }: Settings): ZoneSettings[] {
+  return caches.map(({ disk_path: disk, ...zone }) => ({
+    ...zone,
+    ...(disk !== undefined && { disk_path: path.resolve(folder, disk) }),
+  }));
 }
 
 async function startTelemetry({ settings, version, log }: GatewayOptions): Promise<Telemetry | undefined> {

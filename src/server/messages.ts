@@ -5,6 +5,7 @@ import type { GaugeReading } from '../model/gauge.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Resource, Revision } from '../model/resource.ts';
 import type { TlsMaterial } from '../model/tls-material.ts';
+import type { ZoneSettings } from '../state/cache/cache-zones.ts';
 import type { SharedStateBuffers } from '../state/memory/shared-state.ts';
 import type { GeoBytes } from './geo-files.ts';
 import type { PluginFile } from './plugin-files.ts';
@@ -31,6 +32,13 @@ export interface WorkerStart {
   /** The databases that know where addresses are. */
   readonly geo: GeoBytes;
   readonly tls: TlsStart;
+  /** Zones for stored responses, among how many workers they are divided, and the name of their channel. */
+  readonly caches: {
+    readonly zones: readonly ZoneSettings[];
+    readonly workers: number;
+    readonly channel: string;
+    readonly claims: SharedArrayBuffer | undefined;
+  };
   readonly revision: Revision;
   readonly resources: readonly Resource[];
 }

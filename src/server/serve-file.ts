@@ -78,11 +78,14 @@ function changedSettings(before: Settings, after: Settings): string[] {
 }
 
 async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {
-  const [{ startAdmin }, { explainEndpoint }, { healthcheckEndpoint }] = await Promise.all([
-    import('./admin-listener.ts'),
-    import('../admin/explain-endpoint.ts'),
-    import('../admin/healthcheck-endpoint.ts'),
-  ]);
+  const [{ startAdmin }, { explainEndpoint }, { healthcheckEndpoint }, { cacheEndpoint }] = await Promise.all(
+    [
+      import('./admin-listener.ts'),
+      import('../admin/explain-endpoint.ts'),
+      import('../admin/healthcheck-endpoint.ts'),
+      import('../admin/cache-endpoint.ts'),
+    ],
+  );
   const { address, allow } = settings.admin;
   return startAdmin(parseAddress(address), {
     configuration: gateway.configuration,
@@ -96,6 +99,7 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
     extensions: {
       explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })),
       healthcheck: healthcheckEndpoint(gateway.configuration, () => gateway.health),
+      caches: cacheEndpoint(gateway.caches),
     },
     keys: adminKeys(settings),
     allow,

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { cacheEndpoint } from '../admin/cache-endpoint.ts';
 import { explainEndpoint } from '../admin/explain-endpoint.ts';
 import { healthcheckEndpoint } from '../admin/healthcheck-endpoint.ts';
 import { parseAddress } from '../model/listen-address.ts';
@@ -65,6 +66,7 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
     extensions: {
       explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })),
       healthcheck: healthcheckEndpoint(configuration, () => gateway.health),
+      caches: cacheEndpoint(gateway.caches),
       ...cluster?.extensions,
     },
     keys: configured.length > 0 ? configured : [{ name: 'admin', key: adminKey.key, role: 'admin' }],

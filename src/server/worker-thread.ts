@@ -20,6 +20,7 @@ import { Pools } from '../proxy/pools.ts';
 import { Refusals } from '../proxy/refusals.ts';
 import { Runtime } from '../proxy/runtime.ts';
 import type { StreamPlane, StreamPlaneOptions } from '../proxy/stream-plane.ts';
+import { CacheZones } from '../state/cache/cache-zones.ts';
 import { monotonic } from '../state/memory/monotonic-clock.ts';
 import { RecordRing, WORKER_GAUGE } from '../state/memory/record-ring.ts';
 import { SharedState } from '../state/memory/shared-state.ts';
@@ -54,6 +55,15 @@ async function run(): Promise<void> {
     random: Math.random,
   });
   const redisLinks = new RedisLinks({ log, random: Math.random, open: openRedis });
+  const caches = new CacheZones({
+    settings: start.caches.zones,
+    worker: start.number,
+    workers: start.caches.workers,
+    channel: start.caches.channel,
+    claims: start.caches.claims,
+    log,
+    redis: redisLinks,
+  });
   const runtime = new Runtime(snapshot, {
     plugins,
     limits: state.limits,
@@ -71,6 +81,7 @@ async function run(): Promise<void> {
     delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
     send: sendOwnRequest,
     gauge: (reading) => tell({ type: 'gauge', reading }),
+    cache: (zone) => caches.zone(zone),
     withDefaults: (schema, config) => withDefaults(schema, config) as Value,
     // Loaded when the first such Target is configured, not for plain traffic.
     pools: new Pools({ tls: () => require('node:tls'), http2: () => require('node:http2') }),

@@ -1,6 +1,6 @@
 // One line of JSON per Exchange, and per stream at its end.
 
-import type { ExchangeRecord, Latin1Buffer } from '../model/exchange-record.ts';
+import { CACHE_STATUSES, type ExchangeRecord, type Latin1Buffer } from '../model/exchange-record.ts';
 import { jsonText, putBytes, putEscaped, putInteger, putMilliseconds, putThreeDigits } from './json-bytes.ts';
 import type { LineSink } from './line-sink.ts';
 import { DEFAULT_REDACTED_PARAMETERS, UriRedaction } from './uri-redaction.ts';
@@ -20,6 +20,7 @@ const PIECE = {
   upstreamSource: Buffer.from(',"source":"upstream","reason":"'),
   gatewaySource: Buffer.from(',"source":"gateway","reason":"'),
   upstreamStatus: Buffer.from('","upstream_status":'),
+  cache: CACHE_STATUSES.map((status) => Buffer.from(`","cache":"${status}","upstream_status":`)),
   upstreamTarget: Buffer.from(',"upstream_target":"'),
   attempts: Buffer.from('","attempts":'),
   bytesIn: Buffer.from('","bytes_in":'),
@@ -104,7 +105,7 @@ export class AccessLog {
     at = putInteger(out, at, record.status);
     at = putBytes(out, at, record.upstreamSource ? PIECE.upstreamSource : PIECE.gatewaySource);
     at = putBytes(out, at, reason.json);
-    at = putBytes(out, at, PIECE.upstreamStatus);
+    at = putBytes(out, at, record.cacheStatus > 0 ? PIECE.cache[record.cacheStatus] : PIECE.upstreamStatus);
     if (record.upstreamStatus > 0) at = putInteger(out, at, record.upstreamStatus);
     else at = putBytes(out, at, PIECE.null);
     at = putBytes(out, at, PIECE.upstreamTarget);

@@ -5,7 +5,7 @@
 // sets that nothing was counted in for a while are forgotten; to Prometheus that is a counter's end.
 
 import { isIPv6 } from 'node:net';
-import type { ExchangeRecord } from '../model/exchange-record.ts';
+import { CACHE_STATUSES, type ExchangeRecord } from '../model/exchange-record.ts';
 import { labelText } from './label-text.ts';
 import type { LastSeries, RouteWords, Word } from './words.ts';
 
@@ -47,6 +47,13 @@ export interface TrafficSeries extends Aging {
   egressBytes: number;
 }
 
+/** Exchanges of a Route by what a cache did, by the order of CACHE_STATUSES. */
+export interface CacheSeries {
+  /** `,route="…"`, UTF-8. */
+  readonly labels: Buffer;
+  readonly counts: Float64Array;
+}
+
 export interface Series {
   readonly status: StatusSeries;
   readonly traffic: TrafficSeries;
@@ -67,6 +74,7 @@ export class Metrics {
   readonly traffics = new Map<string, TrafficSeries>();
   /** Ended connections and sessions by stream route. */
   readonly streams = new Map<string, number>();
+  readonly caches = new Map<string, CacheSeries>();
   readonly #maxSeries: number;
   #statusLines = 0;
   #requests = 0;
@@ -100,6 +108,8 @@ export class Metrics {
       return;
     }
     this.#requests++;
+    // Whoever has a cache wants to know what it is good for.
+    if (record.cacheStatus > 0) this.#cacheOf(record.labels).counts[record.cacheStatus]++;
     if (!record.metrics) return;
     const { status, traffic } = this.#seriesOf(record);
     if (this.#isOther(status) || this.#isOther(traffic)) this.#overflowed++;
@@ -116,6 +126,17 @@ export class Metrics {
     }
     traffic.ingressBytes += bytesIn;
     traffic.egressBytes += bytesOut;
+  }
+
+  #cacheOf(route: RouteWords): CacheSeries {
+    if (route.cache !== undefined) return route.cache;
+    const isFull = this.caches.size >= this.#maxSeries && !this.caches.has(route.labels.routeId);
+    const id = isFull ? 'other' : route.labels.routeId;
+    const series = findOrMake(this.caches, id, (name) => ({
+      labels: Buffer.from(labelText({ route: name })),
+      counts: new Float64Array(CACHE_STATUSES.length),
+    }));
+    return (route.cache = series);
   }
 
   /** Counts Exchanges of which a full ring kept the status alone. */

@@ -1,5 +1,6 @@
 // Prometheus' text format (version 0.0.4) with APISIX's metric names, and our own under `sluice_`.
 
+import { CACHE_STATUSES } from '../model/exchange-record.ts';
 import { GAUGES } from '../model/gauge.ts';
 import type { Figures } from './figures.ts';
 import { putBytes } from './json-bytes.ts';
@@ -34,6 +35,20 @@ export function* exposition(
   yield* statusMetrics(metrics, prefix);
   yield* latencyMetrics(metrics, prefix);
   yield* bandwidthMetrics(metrics, prefix);
+  if (metrics.caches.size > 0) yield* cacheMetrics(metrics);
+}
+
+function* cacheMetrics(metrics: Metrics): Generator<Buffer> {
+  const name = 'sluice_cache_requests_total';
+  const starts = CACHE_STATUSES.map((status) => Buffer.from(`${name}{status="${status}"`));
+  const chunk = new Chunk();
+  chunk.text(head(name, 'counter', 'Requests of a Route by what its cache did'));
+  for (const { labels, counts } of metrics.caches.values()) {
+    if (chunk.isFull((LINE_ROOM + labels.length) * counts.length)) yield chunk.take();
+    for (const [status, count] of counts.entries())
+      if (count > 0) chunk.line(starts[status], labels, VALUE_START, count);
+  }
+  yield chunk.take();
 }
 
 function* statusMetrics(metrics: Metrics, prefix: string): Generator<Buffer> {

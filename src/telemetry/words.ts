@@ -3,7 +3,7 @@
 
 import type { RouteLabels } from '../state/memory/record-dictionary.ts';
 import { jsonText } from './json-bytes.ts';
-import type { Series } from './metrics.ts';
+import type { CacheSeries, Series } from './metrics.ts';
 
 /** A Consumer, a Target or a reason. */
 export interface Word {
@@ -20,6 +20,8 @@ export interface RouteWords {
   /** The series of the last Exchange, and of others by Consumer and Target: a cache that `Metrics` keeps here. */
   last: LastSeries | undefined;
   readonly series: Map<Word, Map<Word, LastSeries>>;
+  /** Exchanges by what a cache did, by the order of CACHE_STATUSES; undefined before the first. */
+  cache: CacheSeries | undefined;
 }
 
 export interface LastSeries {
@@ -47,5 +49,6 @@ export const telemetryWords = {
     ]),
     last: undefined,
     series: new Map(),
+    cache: undefined,
   }),
 };

@@ -9,6 +9,7 @@ import { resolveListener } from '../../src/model/listener.ts';
 import type { Kind, Value } from '../../src/model/resource.ts';
 import { Snapshot } from '../../src/model/snapshot.ts';
 import type { Breakers } from '../../src/plugin/breakers.ts';
+import type { Cache } from '../../src/plugin/cache.ts';
 import { definePlugin, type Handlers, type Plugin } from '../../src/plugin/define-plugin.ts';
 import type { Kit, Logger } from '../../src/plugin/kit.ts';
 import type { Limits } from '../../src/plugin/limits.ts';
@@ -72,6 +73,8 @@ export interface GatewayOptions {
   readonly health?: HealthSource;
   /** What its Listener accepts, besides HTTP/1.1. */
   readonly listener?: { readonly http2?: boolean };
+  /** Zones for stored responses. */
+  readonly cache?: (zone: string) => Cache | undefined;
   /** Takes the ends of Exchanges in place of `records`. */
   readonly sink?: ExchangeEndSink;
 }
@@ -128,6 +131,7 @@ export class Gateway {
       delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
       send: sendOwnRequest,
       gauge: () => {},
+      cache: options.cache,
       withDefaults: (_schema, config) => config as Value,
       createBalancer: (_value, _options, targets) => ({
         pick: (_subject, tried) => targets.find((target) => !tried.includes(target)),

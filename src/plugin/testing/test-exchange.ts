@@ -2,6 +2,7 @@ import type { BodyFilter } from '../body-filter.ts';
 import type { Consumer, CredentialMatch } from '../consumer.ts';
 import type {
   AccessExchange,
+  CacheStatus,
   LogExchange,
   RequestView,
   ResponseBodyExchange,
@@ -12,6 +13,7 @@ import type {
   UpstreamRequestView,
 } from '../exchange.ts';
 import type { Clock } from '../kit.ts';
+import type { WholeReply } from '../reply.ts';
 import { HeaderList, type HeadersInput } from './header-list.ts';
 
 /** A request as a test writes it; everything may be left out. */
@@ -46,6 +48,7 @@ class TestRequestView extends HeaderList implements RequestView {
   readonly method: string;
   readonly scheme: 'http' | 'https';
   readonly host: string;
+  readonly authority: string;
   readonly path: string;
   readonly query: string;
   readonly target: string;
@@ -62,6 +65,7 @@ class TestRequestView extends HeaderList implements RequestView {
     super(fields.header('host') === undefined ? [['Host', host], ...fields.headers()] : fields.headers());
     this.method = request.method ?? (request.body === undefined ? 'GET' : 'POST');
     this.scheme = request.scheme ?? 'http';
+    this.authority = host;
     this.host = host.replace(/:\d+$/, '').toLowerCase();
     this.target = request.target ?? '/';
     const question = this.target.indexOf('?');
@@ -111,6 +115,7 @@ class TestResponseView extends HeaderList {
   /** The bytes, for whoever made this view; Plugins read `body`. */
   bytes: Uint8Array;
   readonly filters: BodyFilter[] = [];
+  #original: readonly (readonly [name: string, value: string])[];
   readonly #mayReadBody: boolean;
 
   constructor(
@@ -125,6 +130,19 @@ class TestResponseView extends HeaderList {
     this.source = source;
     this.bytes = bytes;
     this.#mayReadBody = mayReadBody;
+    this.#original = source === 'upstream' ? [...this.headers()] : [];
+  }
+
+  originalHeaders(): readonly (readonly [name: string, value: string])[] {
+    return this.#original;
+  }
+
+  replaceWith({ status, headers, body = '' }: WholeReply): void {
+    for (const [name] of this.#original) this.removeHeader(name);
+    for (const [name, value] of headers) this.addHeader(name, value);
+    this.status = status;
+    this.#original = [];
+    this.replaceBody(body);
   }
 
   get bodyLength(): number | undefined {
@@ -167,6 +185,8 @@ export class TestExchange
   /** What `authenticate` was last called with. */
   match: CredentialMatch | undefined;
   chosenUpstream: UpstreamHandle | undefined;
+  cacheStatus: CacheStatus | '' = '';
+  upstreamAsked = false;
   readonly #slots = new Map<unknown, unknown>();
   #answeredWith: string | undefined;
   readonly #variables: Map<string, string | undefined>;
@@ -243,6 +263,7 @@ export class TestExchange
 
   respond(status: number, source: 'gateway' | 'upstream', headers: HeadersInput, body: Uint8Array): void {
     this.#answeredWith = String(status);
+    if (source === 'upstream') this.upstreamAsked = true;
     this.#response = new TestResponseView(status, source, headers, body, this.#needs('response'));
   }
 

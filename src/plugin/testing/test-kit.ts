@@ -4,6 +4,7 @@ import { ConfigError } from '../../model/errors.ts';
 import type { GaugeName } from '../../model/gauge.ts';
 import type { Value } from '../../model/resource.ts';
 import type { Breakers } from '../breakers.ts';
+import type { Cache } from '../cache.ts';
 import type { Consumer, CredentialIndex, CredentialMatch } from '../consumer.ts';
 import type { Plugin } from '../define-plugin.ts';
 import type { UpstreamHandle } from '../exchange.ts';
@@ -16,6 +17,7 @@ import { currentRun, runAllowing } from './forbidden-globals.ts';
 import type { LogLine } from './log-line.ts';
 import { ManualClock } from './manual-clock.ts';
 import { NaiveBreakers } from './naive-breakers.ts';
+import { NaiveCache } from './naive-cache.ts';
 import { NaiveLimits } from './naive-limits.ts';
 import { PlainNumbers } from './plain-numbers.ts';
 
@@ -49,6 +51,8 @@ export interface KitOptions {
   readonly upstreams?: readonly string[];
   /** Answers the requests of the Plugin's own; without it they are refused. */
   send?(request: OwnRequest): Promise<OwnResponse>;
+  /** Zones for stored responses, by name. Absent: every name is a zone of its own. */
+  readonly caches?: Readonly<Record<string, Cache>>;
 }
 
 /** An Upstream of the test's Kit; `value` is what the Plugin asked for. */
@@ -76,6 +80,8 @@ export class TestKit implements Kit {
   readonly #send: KitOptions['send'];
   /** The numbers that the Plugin shows in the metrics. */
   readonly gauges = new Map<GaugeName, number | undefined>();
+  readonly #caches: KitOptions['caches'];
+  readonly #ownCaches = new Map<string, Cache>();
   /** The requests of the Plugin's own. */
   readonly sent: OwnRequest[] = [];
   #seed: number;
@@ -107,6 +113,7 @@ export class TestKit implements Kit {
         : options.metadata;
     this.#upstreams = options.upstreams;
     this.#send = options.send;
+    this.#caches = options.caches;
     this.#seed = options.seed ?? 1;
   }
 
@@ -148,6 +155,13 @@ export class TestKit implements Kit {
   send(request: OwnRequest): Promise<OwnResponse> {
     this.sent.push(request);
     return runAllowing(() => this.#send?.(request) ?? Promise.reject(new Error('nothing answers')));
+  }
+
+  cache(zone: string): Cache | undefined {
+    if (this.#caches !== undefined) return this.#caches[zone];
+    let made = this.#ownCaches.get(zone);
+    if (made === undefined) this.#ownCaches.set(zone, (made = new NaiveCache()));
+    return made;
   }
 
   variable(name: string) {

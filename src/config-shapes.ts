@@ -144,6 +144,33 @@ export interface SettingsShape {
     /** Seconds for which a worker may stand still, as in an endless loop of a Plugin, before it is ended and replaced; 0 for no limit. Default: `10`. */
     readonly timeout?: number;
   };
+  /** Zones in which http-cache and proxy-cache store responses. */
+  readonly caches?: readonly {
+    /** By which Plugins name it. */
+    readonly name: string;
+    /** Bytes of memory for it: all of it, or the index of what is on disk. Default: `52428800`. */
+    readonly memory_bytes?: number;
+    /** A folder of its own, relative to `data_dir`, for a zone on disk. */
+    readonly disk_path?: string;
+    /** Bytes that a zone on disk takes there. Default: `1073741824`. */
+    readonly disk_bytes?: number;
+    /** A Redis through which gateways on several machines share a zone in memory. */
+    readonly redis_host?: string;
+    /** Its port; 6379 unless given. */
+    readonly redis_port?: number;
+    /** User name for Redis. */
+    readonly redis_username?: string;
+    /** Password for Redis. */
+    readonly redis_password?: string;
+    /** Number of the Redis database. */
+    readonly redis_database?: number;
+    /** Connect to Redis by TLS. */
+    readonly redis_ssl?: boolean;
+    /** Verify the certificate of Redis. */
+    readonly redis_ssl_verify?: boolean;
+    /** Milliseconds that a request waits for Redis before the Upstream is asked; 50 unless given. */
+    readonly redis_decision_timeout?: number;
+  }[];
   /** Bytes of the largest body that a Plugin may hold in memory. Default: `16777216`. */
   readonly max_collected_bytes?: number;
 }
@@ -703,6 +730,66 @@ export interface BuiltInConfigs<R extends References = References> {
     readonly rejected_code?: number;
     /** Message of that answer, instead of `The consumer_name is forbidden.` */
     readonly rejected_msg?: string;
+  };
+  /** Stores responses and answers with them, as HTTP says (RFC 9111). */
+  readonly 'http-cache': {
+    /** The zone in which responses are kept; one of `caches` in the settings. Default: `"memory_cache"`. */
+    readonly zone?: string;
+    /** Bytes of the largest body that is stored. A zone holds none that fills a quarter of it. Default: `1048576`. */
+    readonly max_object_bytes?: number;
+    /** Seconds for which 200, 203, 204, 300, 301 and 308 are fresh when the Upstream gives no hint. Default: `0`. */
+    readonly default_ttl?: number;
+    /** Seconds for which 404, 405, 410, 414 and 501 are fresh when the Upstream gives no hint. Default: `0`. */
+    readonly negative_ttl?: number;
+    /** Part of the time since Last-Modified for which a response is fresh when nothing else says so; 0 for none. Default: `0.1`. */
+    readonly heuristic_fraction?: number;
+    /** Seconds that such a response is fresh at most. Default: `86400`. */
+    readonly heuristic_max?: number;
+    /** Seconds for which a response that is too old may stand in for an Upstream that fails, where it does not say so itself and does not forbid it. Default: `60`. */
+    readonly stale_if_error?: number;
+    /** Seconds that a request waits for the answer to another one for the same thing; 0 for not at all. Default: `5`. */
+    readonly collapse_timeout?: number;
+    /** Heed `Cache-Control` in requests. Without, clients can't make the gateway ask the Upstream. Default: `true`. */
+    readonly request_directives?: boolean;
+    /** Keep answers to a Consumer for that Consumer alone, unless the Upstream says `public`. Default: `true`. */
+    readonly consumer_isolation?: boolean;
+    /** Store responses with Set-Cookie, without that field, even if they are not `public`. Without, they are not stored. Default: `false`. */
+    readonly strip_set_cookie?: boolean;
+    /** Fields that count instead of Cache-Control (RFC 9213), the most specific first. */
+    readonly targeted_fields?: readonly string[];
+    /** Tell clients in `Cache-Status` (RFC 9211) what the cache did. Default: `true`. */
+    readonly cache_status?: boolean;
+    /** Addresses that may PURGE; 127.0.0.0/8 and ::1 unless given. Nobody with `255.255.255.255`. */
+    readonly purge_from?: readonly string[];
+  };
+  /** Stores responses under keys and for times of your own. */
+  readonly 'proxy-cache': {
+    /** The zone in which responses are kept; one of `caches` in the settings. Default: `"disk_cache_one"`. */
+    readonly cache_zone?: string;
+    /** Where the zone keeps them. It decides for how long, see `cache_ttl`. Default: `"disk"`. */
+    readonly cache_strategy?: 'disk' | 'memory';
+    /** What tells one response from another. */
+    readonly cache_key?: readonly string[];
+    /** Statuses of responses that are stored. */
+    readonly cache_http_status?: readonly number[];
+    /** Methods whose responses are stored and looked up. */
+    readonly cache_method?: readonly ('GET' | 'POST' | 'HEAD')[];
+    /** Remove `Cache-Control` and `Expires` from responses. Default: `false`. */
+    readonly hide_cache_headers?: boolean;
+    /** Heed `Cache-Control` of requests, and store only what the Upstream gives a lifetime. Default: `false`. */
+    readonly cache_control?: boolean;
+    /** Asks the Upstream when one of them is neither empty nor `0`. */
+    readonly cache_bypass?: readonly string[];
+    /** Stores nothing when one of them is neither empty nor `0`. */
+    readonly no_cache?: readonly string[];
+    /** Seconds for which a response in memory is fresh, unless `cache_control` is on. On disk it is fresh for as long as the Upstream says, else for 10 seconds. Default: `300`. */
+    readonly cache_ttl?: number;
+    /** Keep answers to a Consumer for that Consumer alone, unless the Upstream says `public`. Default: `true`. */
+    readonly consumer_isolation?: boolean;
+    /** Store responses with `Set-Cookie`, without that field. Default: `false`. */
+    readonly cache_set_cookie?: boolean;
+    /** Addresses that may PURGE; 127.0.0.0/8 and ::1 unless given. */
+    readonly purge_from?: readonly string[];
   };
   /** Sends copies of requests to another host and forgets the answers. */
   readonly 'proxy-mirror': {

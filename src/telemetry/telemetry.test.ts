@@ -89,8 +89,9 @@ async function write(
 test('logs everything of several workers, each in its order, and counts it', async () => {
   const file = newFile();
   const rings = new Map([
-    [0, createRecordRing()],
-    [1, createRecordRing()],
+    // With room for all of it: how soon the system gives time to whoever empties them is not the subject.
+    [0, createRecordRing({ bytes: 1 << 22 })],
+    [1, createRecordRing({ bytes: 1 << 22 })],
   ]);
   const telemetry = await start({ accessLog: { destination: { file } }, prometheus: { port: 0 } }, rings);
   await Promise.all(

@@ -121,7 +121,7 @@ stream_routes:
     assert.doesNotMatch(metrics, /stream_connection_total\{route="shut"\}/);
     gateway.write(config.replace('ip-restriction: { whitelist: [ 10.0.0.0/8 ] }', 'key-auth: {}'));
     await gateway.logged(
-      'plugin [key-auth] works on HTTP requests, not on stream routes; those that do: ip-restriction, limit-conn, prometheus',
+      'plugin [key-auth] works on HTTP requests, not on stream routes; those that do: ip-restriction, geo-restriction, limit-conn, prometheus',
     );
   });
 
@@ -151,7 +151,12 @@ stream_routes:
     assert.equal(refused.status, 400);
     assert.match(refused.body, /plugin \[cors\] works on HTTP requests, not on stream routes/);
     const listed = await sluice.admin('GET', 'plugins/list?subsystem=stream');
-    assert.deepEqual(JSON.parse(listed.body), ['ip-restriction', 'limit-conn', 'prometheus']);
+    assert.deepEqual(JSON.parse(listed.body), [
+      'ip-restriction',
+      'geo-restriction',
+      'limit-conn',
+      'prometheus',
+    ]);
     // What a Service needs HTTP for can't be left out: the connection is not served.
     await sluice.put('services/s', { upstream_id: 'u', plugins: { 'key-auth': {} } });
     const protectedOne = await RawClient.connect(port);

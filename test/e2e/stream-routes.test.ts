@@ -121,7 +121,7 @@ stream_routes:
     assert.doesNotMatch(metrics, /stream_connection_total\{route="shut"\}/);
     gateway.write(config.replace('ip-restriction: { whitelist: [ 10.0.0.0/8 ] }', 'key-auth: {}'));
     await gateway.logged(
-      'plugin [key-auth] works on HTTP requests, not on stream routes; those that do: ip-restriction, geo-restriction, limit-conn, prometheus',
+      'plugin [key-auth] works on HTTP requests, not on stream routes; those that do: geo-restriction, ip-restriction, limit-conn, prometheus',
     );
   });
 

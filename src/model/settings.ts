@@ -4,6 +4,7 @@ import { IpSet } from '../lib/ip-range.ts';
 import { validate, withDefaults } from '../lib/json-schema.ts';
 import { type Schema, type Static, Type } from '../lib/schema.ts';
 import { withHint } from '../lib/schema-check.ts';
+import { discoverySettings } from './discovery.ts';
 import { parseAddress } from './listen-address.ts';
 import { listener, listenerProblem } from './listener.ts';
 
@@ -297,6 +298,7 @@ export const settings = Type.Object(
       },
       'Where clients are: the variables `geoip2_*`.',
     ),
+    discovery: discoverySettings,
     shutdown: section(
       { grace: seconds('Seconds that running requests get to end when the process is stopped.', 30) },
       'How the process stops.',

@@ -71,22 +71,24 @@ class Consul implements Discovery {
     let index = 0;
     let last = '';
     return async (signal: AbortSignal): Promise<Next> => {
+      const known = index;
+      // After a failure everything is asked for anew, so that the end of an outage is seen at once.
+      index = 0;
       const url = new URL(`/v1/health/service/${encodeURIComponent(service)}`, server);
       url.searchParams.set('passing', 'true');
-      if (keepalive && index > 0) {
-        url.searchParams.set('index', String(index));
+      if (keepalive && known > 0) {
+        url.searchParams.set('index', String(known));
         url.searchParams.set('wait', `${timeout.wait}s`);
       }
       const message = await httpGet(url, {
         headers: token === '' ? {} : { 'X-Consul-Token': token },
         connectMs: timeout.connect,
         // Consul adds up to a sixteenth to the time, by chance.
-        headMs: timeout.read + (index > 0 ? timeout.wait * 1000 * (1 + 1 / 16) : 0),
+        headMs: timeout.read + (known > 0 ? timeout.wait * 1000 * (1 + 1 / 16) : 0),
         signal,
       });
       if (message.statusCode !== 200) {
         message.destroy();
-        index = 0;
         const hint = message.statusCode === 403 ? '; check discovery.consul.token' : '';
         throw new Error(`${url.origin} answered ${message.statusCode}${hint}`);
       }
@@ -96,11 +98,8 @@ class Consul implements Discovery {
       if (!keepalive) return interval * 1000;
       const next = Number(message.headers['x-consul-index']);
       // Without a usable index, an answer could not be waited for.
-      if (!Number.isSafeInteger(next) || next < 1) {
-        index = 0;
-        return interval * 1000;
-      }
-      index = next < index ? 0 : next;
+      if (!Number.isSafeInteger(next) || next < 1) return interval * 1000;
+      index = next < known ? 0 : next;
       // The index of a service without instances moves with everybody else's.
       const text = JSON.stringify(found);
       const same = text === last;

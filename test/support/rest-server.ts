@@ -2,13 +2,14 @@
 
 import http from 'node:http';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Scope } from './echo-upstream.ts';
 
 export class RestServer {
   readonly #listener: http.RequestListener;
   readonly #tls: https.ServerOptions | undefined;
   #server: http.Server | undefined;
+  readonly #sockets = new Set<Socket>();
   port = 0;
   /** Requests so far, and connections. */
   asked = 0;
@@ -30,7 +31,11 @@ export class RestServer {
       this.asked++;
       this.#listener(request, response);
     });
-    server.on('connection', () => this.connections++);
+    server.on('connection', (socket) => {
+      this.connections++;
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(this.port, '127.0.0.1', resolve);
@@ -46,7 +51,8 @@ export class RestServer {
     if (server === undefined) return;
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
-      server.closeAllConnections();
+      // Also those whose handshake is not over, which closeAllConnections doesn't know.
+      for (const socket of this.#sockets) socket.destroy();
     });
   }
 }

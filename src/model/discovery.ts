@@ -30,14 +30,17 @@ export const dnsSettings = Type.Object(
       description: 'DNS servers to ask; those of `resolver` when empty.',
       default: [],
     }),
-    order: Type.Array(Type.Enum(['last', 'SRV', 'A', 'AAAA', 'CNAME']), {
-      description:
-        'The types of records to ask for until there are some; `last` is the type that was found last. CNAMEs are followed in any case.',
-      default: ['last', 'SRV', 'A', 'AAAA', 'CNAME'],
-      minItems: 1,
-      maxItems: 5,
-      uniqueItems: true,
-    }),
+    order: Type.Array(
+      Type.Enum(['last', 'SRV', 'A', 'AAAA', 'CNAME'], { description: 'A type of records.' }),
+      {
+        description:
+          'The types of records to ask for until there are some; `last` is the type that was found last. CNAMEs are followed in any case.',
+        default: ['last', 'SRV', 'A', 'AAAA', 'CNAME'],
+        minItems: 1,
+        maxItems: 5,
+        uniqueItems: true,
+      },
+    ),
   },
   { ...closed, description: 'Services in DNS.' },
 );
@@ -45,10 +48,13 @@ export type DnsSettings = Static<typeof dnsSettings>;
 
 export const consulSettings = Type.Object(
   {
-    servers: Type.Array(Type.String({ pattern: '^https?://[^/?#]+/?$' }), {
-      description: 'Where Consul answers, `http://host:port`. Each is asked for every service.',
-      minItems: 1,
-    }),
+    servers: Type.Array(
+      Type.String({ pattern: '^https?://[^/?#]+/?$', description: 'A URL without a path.' }),
+      {
+        description: 'Where Consul answers, `http://host:port`. Each is asked for every service.',
+        minItems: 1,
+      },
+    ),
     token: Type.String({ description: 'The ACL token.', default: '', secret: true }),
     weight: Type.Integer({
       description: 'Multiplies the weight that Consul has for an instance, which is 1 by default.',
@@ -66,7 +72,11 @@ export const consulSettings = Type.Object(
           maximum: 600,
         }),
       },
-      { ...closed, default: { connect: 2000, read: 2000, wait: 60 } },
+      {
+        ...closed,
+        description: 'How long to wait for it.',
+        default: { connect: 2000, read: 2000, wait: 60 },
+      },
     ),
     keepalive: Type.Boolean({
       description: 'Whether to wait for changes rather than to ask every `fetch_interval` seconds.',
@@ -76,10 +86,13 @@ export const consulSettings = Type.Object(
     default_service: Type.Optional(
       Type.Object(
         {
-          host: Type.String({ minLength: 1 }),
-          port: Type.Integer({ minimum: 1, maximum: 65535 }),
+          host: Type.String({ description: 'A name or an address.', minLength: 1 }),
+          port: Type.Integer({ description: 'Its port.', minimum: 1, maximum: 65535 }),
           metadata: Type.Optional(
-            Type.Object({ weight: Type.Integer({ default: 1, minimum: 0 }) }, { description: 'Its weight.' }),
+            Type.Object(
+              { weight: Type.Integer({ description: 'Its weight.', default: 1, minimum: 0 }) },
+              { description: 'As in APISIX.' },
+            ),
           ),
         },
         { ...closed, description: 'The only Target of a service that Consul does not know.' },

@@ -100,3 +100,15 @@ test('a name that DNS cannot have is told', async (t) => {
   }
   assert.equal(server.asked, 0);
 });
+
+test('what does not fit into a datagram is asked for by TCP; forged datagrams are passed over', async (t) => {
+  const server = await startNameServer(t, 60);
+  server.names.set(
+    'many.test',
+    Array.from({ length: 200 }, (_, index) => `10.0.0.${index}`),
+  );
+  server.truncates = true;
+  server.forges = true;
+  const { seen } = follow(t, server, 'many.test:80', ['A']);
+  await eventually('all of them', () => seen.targets?.split(',').length === 200);
+});

@@ -1,4 +1,5 @@
 import dgram from 'node:dgram';
+import net from 'node:net';
 import type { Scope } from './echo-upstream.ts';
 
 /** A record of type SRV (RFC 2782). */
@@ -20,6 +21,10 @@ export interface NameServer {
   asked: number;
   /** Seconds. */
   ttl: number;
+  /** Whether answers by UDP have no room for records: they are there by TCP. */
+  truncates: boolean;
+  /** Whether somebody else answers first, who doesn't know the question's id. */
+  forges: boolean;
   /** Nobody listens there until `reopen`. */
   close(): Promise<void>;
   reopen(): Promise<void>;
@@ -33,14 +38,22 @@ const TYPE_SRV = 33;
 export async function startNameServer(scope: Scope, ttl: number): Promise<NameServer> {
   let socket = dgram.createSocket('udp4');
   let open = false;
+  let streams: net.Server | undefined;
   const listen = async (port: number): Promise<void> => {
     socket = dgram.createSocket('udp4');
     socket.on('message', (query, peer) => {
       server.asked++;
       const message = answer(query, server);
-      if (open) socket.send(message, peer.port, peer.address);
+      if (!open) return;
+      if (server.forges) {
+        const forged = Buffer.from(message);
+        forged.writeUInt16BE(forged.readUInt16BE(0) ^ 0xffff, 0);
+        socket.send(forged, peer.port, peer.address);
+      }
+      socket.send(server.truncates ? truncated(message, query) : message, peer.port, peer.address);
     });
     await new Promise<void>((resolve) => socket.bind(port, '127.0.0.1', resolve));
+    streams = await listenTcp(server, socket.address().port);
     open = true;
   };
   let port = 0;
@@ -50,9 +63,12 @@ export async function startNameServer(scope: Scope, ttl: number): Promise<NameSe
     services: new Map(),
     asked: 0,
     ttl,
+    truncates: false,
+    forges: false,
     async close() {
       if (!open) return;
       open = false;
+      streams?.close();
       await new Promise<void>((resolve) => socket.close(() => resolve()));
     },
     reopen: () => listen(port),
@@ -61,6 +77,34 @@ export async function startNameServer(scope: Scope, ttl: number): Promise<NameSe
   port = socket.address().port;
   scope.after(() => server.close());
   return Object.assign(server, { address: `127.0.0.1:${port}` });
+}
+
+/** With two bytes of length in front of questions and answers (RFC 1035, 4.2.2). */
+async function listenTcp(names: NameServer, port: number): Promise<net.Server | undefined> {
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', (part: Buffer) => {
+      const message = answer(part.subarray(2), names);
+      const length = Buffer.alloc(2);
+      length.writeUInt16BE(message.length);
+      socket.end(Buffer.concat([length, message]));
+    });
+  });
+  // A port that is free for UDP need not be for TCP, which few tests want.
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+/** The head and the question, and that there would be more. */
+function truncated(message: Buffer, query: Buffer): Buffer {
+  let end = 12;
+  while (query[end] > 0) end += query[end] + 1;
+  const short = Buffer.from(message.subarray(0, end + 5));
+  short.writeUInt16BE(short.readUInt16BE(2) | 0x0200, 2);
+  short.writeUInt16BE(0, 6);
+  return short;
 }
 
 /** RFC 1035, 4.1: the header, the one question repeated, the records. */

@@ -5,7 +5,7 @@ import { getOwn, isObject } from '../lib/json.ts';
 import { validate } from '../lib/json-schema.ts';
 import { withHint } from '../lib/schema-check.ts';
 import { type DiscoveredTarget, fileSettings } from '../model/discovery.ts';
-import { checkNodes, type Nodes, nodeList, nodes as nodesSchema } from '../model/nodes.ts';
+import { checkNodes, type Nodes, nodes as nodesSchema, writtenTargets } from '../model/nodes.ts';
 import {
   type Discovery,
   type DiscoveryListener,
@@ -113,7 +113,7 @@ async function servicesIn(text: string): Promise<ReadonlyMap<string, readonly Di
       const wrong = validate(nodesSchema, nodes ?? {});
       const problem = wrong === undefined ? checkNodes(nodes as Nodes) : withHint(wrong);
       if (problem !== undefined) throw new Error(`services.${name}: ${problem}`);
-      return [name, nodeList((nodes ?? {}) as Nodes)];
+      return [name, writtenTargets((nodes ?? {}) as Nodes)];
     }),
   );
 }

@@ -5,7 +5,7 @@ import type { DiscoveredTarget } from './discovery.ts';
 const weight = Type.Integer({ minimum: 0, description: 'weight of node' });
 
 /** A Target as it is written in the list form of `nodes`. */
-const node = Type.Object({
+const entry = Type.Object({
   host,
   port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535, description: 'port of node' })),
   weight,
@@ -16,21 +16,21 @@ const node = Type.Object({
 });
 
 /** An Upstream's `nodes`: weights by `host:port`, or a list. */
-export const nodes: Schema<Readonly<Record<string, number>> | readonly Static<typeof node>[]> = Type.Union(
+export const nodes: Schema<Readonly<Record<string, number>> | readonly Static<typeof entry>[]> = Type.Union(
   [
     Type.Unsafe<Readonly<Record<string, number>>>({ type: 'object', patternProperties: { '.*': weight } }),
-    Type.Array(node),
+    Type.Array(entry),
   ],
   { keyword: 'anyOf' },
 );
 export type Nodes = Static<typeof nodes>;
 
-const NODE_ADDRESS = /^(?:\[[0-9a-fA-F:.]+\]|[0-9a-zA-Z-._]+|[0-9a-fA-F]*:[0-9a-fA-F:.]*)(?::(\d{1,5}))?$/;
+const ADDRESS = /^(?:\[[0-9a-fA-F:.]+\]|[0-9a-zA-Z-._]+|[0-9a-fA-F]*:[0-9a-fA-F:.]*)(?::(\d{1,5}))?$/;
 
 /** What the schema can't say. */
 export function checkNodes(value: Nodes | undefined): string | undefined {
   for (const address of Object.keys(Array.isArray(value) ? {} : (value ?? {}))) {
-    const match = NODE_ADDRESS.exec(address);
+    const match = ADDRESS.exec(address);
     const port = Number(match?.[1] ?? 1);
     if (match === null || port < 1 || port > 65535) return `invalid node address ${address}`;
   }
@@ -38,9 +38,9 @@ export function checkNodes(value: Nodes | undefined): string | undefined {
 }
 
 /** Both forms as a list. */
-export function nodeList(value: Nodes): readonly DiscoveredTarget[] {
+export function writtenTargets(value: Nodes): readonly DiscoveredTarget[] {
   if (Array.isArray(value)) {
-    return (value as readonly Static<typeof node>[]).map(({ host, port, weight, priority = 0 }) => ({
+    return (value as readonly Static<typeof entry>[]).map(({ host, port, weight, priority = 0 }) => ({
       host,
       port,
       weight,

@@ -208,8 +208,8 @@ const HASH_KEYS: Readonly<Record<Upstream['hash_on'], Schema | undefined>> = {
 
 /** What an Upstream's schema can't say, wherever an Upstream is written. */
 export function checkUpstream(value: Upstream): string | undefined {
-  const wrongNode = checkNodes(value.nodes);
-  if (wrongNode !== undefined) return `invalid configuration: ${wrongNode}`;
+  const wrongNodes = checkNodes(value.nodes);
+  if (wrongNodes !== undefined) return `invalid configuration: ${wrongNodes}`;
   if (value.proxy_protocol !== undefined && (value.scheme === 'grpc' || value.scheme === 'grpcs')) {
     return 'proxy_protocol is for one client per connection; with the scheme grpc many share one';
   }

@@ -5,7 +5,7 @@ import type { TlsOptions } from '../http/socket-transport.ts';
 import { type DiscoveredTarget, serviceOf } from '../model/discovery.ts';
 import { ConfigError } from '../model/errors.ts';
 import { completeHealthCheck, type HealthCheck } from '../model/health-check.ts';
-import { type Nodes, nodeList } from '../model/nodes.ts';
+import { type Nodes, writtenTargets } from '../model/nodes.ts';
 import type { Value } from '../model/resource.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import {
@@ -59,7 +59,7 @@ export function upstreamOptions(
 ): UpstreamOptions & { readonly value: Value } {
   const upstream = value as UpstreamValue;
   const service = serviceOf(value);
-  const found = service === undefined ? nodeList(upstream.nodes ?? {}) : (discovered?.(service) ?? []);
+  const found = service === undefined ? writtenTargets(upstream.nodes ?? {}) : (discovered?.(service) ?? []);
   const scheme = TLS_SCHEMES.has(upstream.scheme ?? '') ? 'https' : 'http';
   const http2 = upstream.scheme === 'grpc' || upstream.scheme === 'grpcs';
   const pool = upstream.keepalive_pool ?? {};

@@ -28,8 +28,12 @@ export interface ServiceWatchOptions {
 
 /** How long whoever names a new service waits for its Targets: a registry that is down must not hold up a Change. */
 const FIRST_ANSWER_MS = 1000;
-/** A service that no Upstream names any more is followed for so long: most Changes name it again, and requests under way still do. */
-const LINGER_MS = 1000;
+/**
+ * A service that no Upstream names any more is let go after once to twice so long: well after the
+ * workers have heard of the Change, which may wait for other services first, and most Changes that
+ * remove a name bring it back.
+ */
+const LINGER_MS = 2000;
 
 interface Followed {
   readonly service: string;
@@ -46,6 +50,8 @@ export class ServiceWatch {
   readonly #followed = new Map<string, Followed>();
   /** The services that each resource names, by `kind/id`. */
   readonly #named = new Map<string, ReadonlySet<string>>();
+  /** Those that nobody named when it was last looked. */
+  #unnamed: ReadonlySet<string> = new Set();
   #sweeper: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -104,14 +110,16 @@ export class ServiceWatch {
   }
 
   #sweep(): void {
-    this.#sweeper = undefined;
     const named = new Set([...this.#named.values()].flatMap((services) => [...services]));
-    for (const [service, { stop, targets }] of this.#followed) {
-      if (named.has(service)) continue;
+    const unnamed = [...this.#followed.values()].filter(({ service }) => !named.has(service));
+    const over = unnamed.filter(({ service }) => this.#unnamed.has(service));
+    this.#unnamed = new Set(unnamed.filter((one) => !over.includes(one)).map(({ service }) => service));
+    for (const { service, stop, targets } of over) {
       stop();
       this.#followed.delete(service);
       if (targets !== undefined) this.#options.onSet({ service, targets: undefined });
     }
+    this.#sweeper = this.#unnamed.size === 0 ? undefined : setTimeout(() => this.#sweep(), LINGER_MS).unref();
   }
 
   #follow(service: string): Followed {

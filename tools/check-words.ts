@@ -31,14 +31,13 @@ const RULES: readonly Rule[] = [
     refused: /\bnode\b(?! JS\b)/i,
     instead: 'Target',
     where: 'names',
-    // A tree's nodes; APISIX's schema and labels; the program Node.
+    // A tree's nodes; APISIX's schema and labels; Consul's answers; the program Node.
     allowed: [
       'lib/path-tree.ts',
       'geo/geo-database.ts',
       'geo/mmdb-writer.fixture.ts',
       'stores/file/yaml-text.ts',
-      'model/upstream.ts',
-      'proxy/upstream-options.ts',
+      'discovery/consul.ts',
       'telemetry/metrics.ts',
     ],
   },

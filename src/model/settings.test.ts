@@ -129,3 +129,31 @@ describe('settings', () => {
     assert.ok(!error.message.includes(secret));
   });
 });
+
+describe('discovery', () => {
+  test('has the sections of APISIX, and says which field of a cluster is wrong', () => {
+    const fine = {
+      dns: { servers: ['127.0.0.1:8600'], order: ['last', 'SRV'] },
+      consul: { servers: ['http://127.0.0.1:8500'], token: 'x', timeout: { wait: 30 } },
+      kubernetes: [
+        { id: 'one', service: { host: 'a', port: '6443' }, client: { token: 'x' } },
+        { id: 'two' },
+      ],
+      file: { path: 'services.yaml' },
+    };
+    assert.deepEqual(errorPaths({ discovery: fine }), []);
+    assert.deepEqual(errorPaths({ discovery: { kubernetes: {} } }), []);
+    for (const [wrong, place] of [
+      [{ consul: {} }, 'discovery.consul'],
+      [{ consul: { servers: ['127.0.0.1:8500'] } }, 'discovery.consul.servers.0'],
+      [{ kubernetes: { client: { cert_file: 'a' } } }, 'discovery.kubernetes.client'],
+      [
+        { kubernetes: [{ id: 'one' }, { service: { schema: 'ftp' } }] },
+        'discovery.kubernetes.1.service.schema',
+      ],
+      [{ nacos: {} }, 'discovery.nacos'],
+    ] as const) {
+      assert.deepEqual(errorPaths({ discovery: wrong }), [place]);
+    }
+  });
+});

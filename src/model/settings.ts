@@ -1,9 +1,11 @@
 // All that the declarative file says besides resources: how the process itself runs.
 
 import { IpSet } from '../lib/ip-range.ts';
-import { validate, withDefaults } from '../lib/json-schema.ts';
+import { isObject } from '../lib/json.ts';
+import { type SchemaError, validate, withDefaults } from '../lib/json-schema.ts';
 import { type Schema, type Static, Type } from '../lib/schema.ts';
 import { withHint } from '../lib/schema-check.ts';
+import { discoverySettings, kubernetesCluster } from './discovery.ts';
 import { parseAddress } from './listen-address.ts';
 import { listener, listenerProblem } from './listener.ts';
 
@@ -297,6 +299,7 @@ export const settings = Type.Object(
       },
       'Where clients are: the variables `geoip2_*`.',
     ),
+    discovery: discoverySettings,
     shutdown: section(
       { grace: seconds('Seconds that running requests get to end when the process is stopped.', 30) },
       'How the process stops.',
@@ -346,13 +349,25 @@ export function checkSettings(
   | { readonly errors: readonly SettingsError[] } {
   const errors: SettingsError[] = [];
   for (const [name, value] of Object.entries(written)) {
-    const wrong = validate(settings, { [name]: value });
+    const wrong = preciseProblem(name, value, validate(settings, { [name]: value }));
     if (wrong !== undefined) errors.push({ path: wrong.path, message: withHint(wrong) });
   }
   if (errors.length > 0) return { errors };
   const complete = withDefaults(settings, written);
   errors.push(...wrongTexts(complete));
   return errors.length > 0 ? { errors } : { settings: complete, errors: [] };
+}
+
+/** Of a value that may be one of two things, a schema can only say that it is neither. */
+function preciseProblem(name: string, value: unknown, wrong: SchemaError | undefined) {
+  const clusters = name === 'discovery' && isObject(value) ? value.kubernetes : undefined;
+  if (wrong === undefined || wrong.path[1] !== 'kubernetes' || clusters === undefined) return wrong;
+  for (const [index, cluster] of (Array.isArray(clusters) ? clusters : [clusters]).entries()) {
+    const found = validate(kubernetesCluster, cluster);
+    const place = ['discovery', 'kubernetes', ...(Array.isArray(clusters) ? [index] : [])];
+    if (found !== undefined) return { ...found, path: [...place, ...found.path] };
+  }
+  return wrong;
 }
 
 /** The settings of a file that says none. */

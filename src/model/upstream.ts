@@ -6,6 +6,7 @@ import { defineResource } from './define-resource.ts';
 import { namedDescription } from './description.ts';
 import { healthCheck } from './health-check.ts';
 import { referenceTo } from './identifier.ts';
+import { checkNodes, nodes } from './nodes.ts';
 
 const seconds = Type.Number({ exclusiveMinimum: 0, description: 'seconds' });
 
@@ -22,27 +23,6 @@ export const timeout = Type.Object({
   ),
 });
 export type Timeout = Static<typeof timeout>;
-
-const weight = Type.Integer({ minimum: 0, description: 'weight of node' });
-
-/** A Target as it is written in the list form of `nodes`. */
-const node = Type.Object({
-  host,
-  port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535, description: 'port of node' })),
-  weight,
-  priority: Type.Integer({ default: 0, description: 'priority of node' }),
-  metadata: Type.Optional(
-    Type.Unsafe<Readonly<Record<string, unknown>>>({ type: 'object', description: 'metadata of node' }),
-  ),
-});
-
-const nodes: Schema<Readonly<Record<string, number>> | readonly Static<typeof node>[]> = Type.Union(
-  [
-    Type.Unsafe<Readonly<Record<string, number>>>({ type: 'object', patternProperties: { '.*': weight } }),
-    Type.Array(node),
-  ],
-  { keyword: 'anyOf' },
-);
 
 const tls = Type.Object(
   {
@@ -162,7 +142,11 @@ export const upstream = Type.Object(
     hash_on: Type.Enum(['vars', 'header', 'cookie', 'consumer', 'vars_combinations'], { default: 'vars' }),
     key: Type.Optional(Type.String({ description: 'the key of chash for dynamic load balancing' })),
     scheme: Type.Enum(['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'udp', 'kafka'], { default: 'http' }),
-    discovery_type: Type.Optional(Type.String({ description: 'discovery type' })),
+    discovery_type: Type.Optional(
+      Type.String({
+        description: 'Where the service is registered: `dns`, `consul`, `kubernetes` or `file`.',
+      }),
+    ),
     discovery_args: Type.Optional(
       Type.Object({
         namespace_id: Type.Optional(Type.String()),
@@ -180,7 +164,13 @@ export const upstream = Type.Object(
           'Begin each connection to a Target with a PROXY protocol header of this version. Connections are not shared between clients then.',
       }),
     ),
-    service_name: Type.Optional(Type.String({ maxLength: 256, minLength: 1 })),
+    service_name: Type.Optional(
+      Type.String({
+        maxLength: 256,
+        minLength: 1,
+        description: 'The service whose Targets these are, as it is named where it is registered.',
+      }),
+    ),
   },
   {
     oneOf: [{ required: ['nodes'] }, { required: ['service_name', 'discovery_type'] }],
@@ -216,16 +206,10 @@ const HASH_KEYS: Readonly<Record<Upstream['hash_on'], Schema | undefined>> = {
   vars_combinations: Type.String(),
 };
 
-const NODE_ADDRESS = /^(?:\[[0-9a-fA-F:.]+\]|[0-9a-zA-Z-._]+|[0-9a-fA-F]*:[0-9a-fA-F:.]*)(?::(\d{1,5}))?$/;
-
 /** What an Upstream's schema can't say, wherever an Upstream is written. */
 export function checkUpstream(value: Upstream): string | undefined {
-  for (const address of Object.keys(Array.isArray(value.nodes) ? {} : (value.nodes ?? {}))) {
-    const match = NODE_ADDRESS.exec(address);
-    const port = Number(match?.[1] ?? 1);
-    if (match === null || port < 1 || port > 65535)
-      return `invalid configuration: invalid node address ${address}`;
-  }
+  const wrongNodes = checkNodes(value.nodes);
+  if (wrongNodes !== undefined) return `invalid configuration: ${wrongNodes}`;
   if (value.proxy_protocol !== undefined && (value.scheme === 'grpc' || value.scheme === 'grpcs')) {
     return 'proxy_protocol is for one client per connection; with the scheme grpc many share one';
   }

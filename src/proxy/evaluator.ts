@@ -48,6 +48,8 @@ export interface EvaluatorOptions {
   createBreakers(clock: Clock): Breakers;
   /** What is known of Targets, to look at. */
   readonly health: HealthSource | undefined;
+  /** The Targets of services that are registered elsewhere. */
+  readonly discovered?: RuntimeSurroundings['discovered'];
   createBalancers(chance: EvaluationChance): RuntimeSurroundings['createBalancer'];
 }
 
@@ -100,6 +102,7 @@ export class Evaluator {
       health: options.health,
       shared: options.shared,
       gauge: () => {},
+      discovered: options.discovered,
       log: this.#logger(),
       // Nothing is ever sent: pools stay empty, names stay names.
       pools: new Pools({ tls: noConnection, http2: noConnection }),

@@ -24,7 +24,7 @@ import type { RetryBudget } from './retry-budget.ts';
 import { type RouteCompiler, RouteEntry } from './route-entry.ts';
 import { Router } from './router.ts';
 import { type Target, Upstream, type UpstreamOptions, type UpstreamSurroundings } from './upstream.ts';
-import { upstreamOptions } from './upstream-options.ts';
+import { completeTargets, type DiscoveredTargets, upstreamOptions } from './upstream-options.ts';
 
 /** What a Runtime needs from its thread. */
 export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createBalancer' | 'retryBudget'> {
@@ -49,6 +49,8 @@ export interface RuntimeSurroundings extends Omit<UpstreamSurroundings, 'createB
     targets: readonly Target[],
     all: readonly Target[],
   ): Balancer;
+  /** The Targets of services that are registered elsewhere. */
+  readonly discovered?: DiscoveredTargets | undefined;
 }
 
 const PLACE_KINDS = { services: 1, plugin_configs: 1 } as const;
@@ -110,6 +112,13 @@ export class Runtime implements RouteCompiler {
     for (const { kind, id } of change.removals) this.#remove(kind, id);
     for (const resource of change.puts) this.#put(resource);
     this.onChange?.();
+  }
+
+  /** A service has other Targets. Upstreams stay what they are, and so do Targets that stay. */
+  rediscover(service: string): void {
+    const found = this.#surroundings.discovered?.(service) ?? [];
+    for (const upstream of this.#upstreams.values())
+      if (upstream.service === service) upstream.retarget(completeTargets(found, upstream.scheme));
   }
 
   /** A Plugin's code has changed: what is bound to it is made anew. */
@@ -385,8 +394,8 @@ export class Runtime implements RouteCompiler {
   #compileUpstream(value: Value, key: string, id: string): Upstream {
     let upstream = this.#upstreams.get(key);
     if (upstream === undefined) {
-      const { pools, resolver, health, breakers, log } = this.#surroundings;
-      upstream = new Upstream(upstreamOptions(value, key, id, this.snapshot), {
+      const { pools, resolver, health, breakers, log, discovered } = this.#surroundings;
+      upstream = new Upstream(upstreamOptions(value, key, id, this.snapshot, discovered), {
         pools,
         resolver,
         health,

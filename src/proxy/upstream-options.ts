@@ -2,8 +2,10 @@ import { isIP } from 'node:net';
 import type { Target } from '../balancers/balancer.ts';
 import type { ProxyVersion } from '../http/proxy-header.ts';
 import type { TlsOptions } from '../http/socket-transport.ts';
+import { type DiscoveredTarget, serviceOf } from '../model/discovery.ts';
 import { ConfigError } from '../model/errors.ts';
 import { completeHealthCheck, type HealthCheck } from '../model/health-check.ts';
+import { type Nodes, writtenTargets } from '../model/nodes.ts';
 import type { Value } from '../model/resource.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import {
@@ -17,7 +19,7 @@ import { timeoutsOf, type UpstreamOptions } from './upstream.ts';
 
 /** An Upstream as configured (APISIX's shape), the parts that this thread uses. */
 interface UpstreamValue {
-  readonly nodes?: Readonly<Record<string, number>> | readonly NodeValue[];
+  readonly nodes?: Nodes;
   readonly type?: string;
   readonly scheme?: string;
   readonly pass_host?: 'pass' | 'node' | 'rewrite';
@@ -39,15 +41,11 @@ interface UpstreamValue {
     ca_certs?: readonly string[];
   };
 }
-interface NodeValue {
-  readonly host: string;
-  readonly port?: number;
-  readonly weight: number;
-  readonly priority?: number;
-}
-
 /** The schemes by which Targets are spoken to over TLS. */
 const TLS_SCHEMES: ReadonlySet<string> = new Set(['https', 'grpcs', 'tls']);
+
+/** The Targets of a service; undefined while nothing is known of it. */
+export type DiscoveredTargets = (service: string) => readonly DiscoveredTarget[] | undefined;
 
 /** Seconds to connect, between writes, between reads, where nothing is configured. */
 const DEFAULT_TIMEOUT = { connect: 60, send: 60, read: 60 };
@@ -57,8 +55,11 @@ export function upstreamOptions(
   key: string,
   id: string,
   snapshot: Snapshot,
+  discovered?: DiscoveredTargets,
 ): UpstreamOptions & { readonly value: Value } {
   const upstream = value as UpstreamValue;
+  const service = serviceOf(value);
+  const found = service === undefined ? writtenTargets(upstream.nodes ?? {}) : (discovered?.(service) ?? []);
   const scheme = TLS_SCHEMES.has(upstream.scheme ?? '') ? 'https' : 'http';
   const http2 = upstream.scheme === 'grpc' || upstream.scheme === 'grpcs';
   const pool = upstream.keepalive_pool ?? {};
@@ -68,7 +69,8 @@ export function upstreamOptions(
     key,
     id,
     value,
-    targets: targetsOf(upstream.nodes, scheme === 'https' ? 443 : 80),
+    service,
+    targets: completeTargets(found, scheme),
     scheme,
     http2,
     passHost: upstream.pass_host ?? 'pass',
@@ -101,25 +103,19 @@ function slowStartOf({ type, slow_start }: UpstreamValue): SlowStart | undefined
     : completeSlowStart(slow_start);
 }
 
-function targetsOf(nodes: UpstreamValue['nodes'], usualPort: number): Target[] {
-  if (nodes === undefined) return [];
-  if (Array.isArray(nodes)) {
-    return (nodes as readonly NodeValue[]).map(({ host, port = usualPort, weight, priority = 0 }) => ({
-      host,
-      port,
-      weight,
-      priority,
-      key: `${host}:${port}`,
-    }));
-  }
-  return Object.entries(nodes as Readonly<Record<string, number>>).map(([address, weight]) => {
-    const match = /^(.*?)(?::(\d+))?$/.exec(address)!;
-    // An IPv6 address without brackets has colons of its own and no port.
-    const bare = address.split(':').length > 2 && !address.startsWith('[');
-    const host = bare ? address : match[1];
-    const port = bare || match[2] === undefined ? usualPort : Number(match[2]);
-    return { host, port, weight, priority: 0, key: `${host}:${port}` };
-  });
+/** Targets with the scheme's port where none is written. */
+export function completeTargets(
+  targets: readonly DiscoveredTarget[],
+  scheme: UpstreamOptions['scheme'],
+): readonly Target[] {
+  const usual = scheme === 'https' ? 443 : 80;
+  return targets.map(({ host, port = usual, weight, priority }) => ({
+    host,
+    port,
+    weight,
+    priority,
+    key: `${host}:${port}`,
+  }));
 }
 
 function tlsOptions(upstream: UpstreamValue, snapshot: Snapshot): [TlsOptions, string] {

@@ -34,6 +34,8 @@ export interface UpstreamOptions {
   /** Names its state across reloads: an id, or the Route that holds it inline. */
   readonly key: string;
   readonly id: string;
+  /** The service whose Targets these are; undefined where they are configured. */
+  readonly service: string | undefined;
   readonly targets: readonly BalancerTarget[];
   readonly scheme: 'http' | 'https';
   /** Its Targets are spoken to in HTTP/2. */
@@ -83,15 +85,17 @@ export class Upstream implements UpstreamHandle {
   readonly timeouts: Timeouts;
   readonly idleTimeout: number | undefined;
   readonly scheme: 'http' | 'https';
-  readonly targets: readonly Target[];
-  /** The answer when no Target can be asked: 503 where there is none at all, else 502. */
-  readonly noTarget: Reply;
+  readonly service: string | undefined;
+  targets: readonly Target[] = [];
   readonly retryBudget: RetryBudget;
   readonly breaker: UpstreamBreaker | undefined;
-  readonly #available: AvailableTargets | undefined;
-  readonly #retries: number;
-  readonly #balancer: Balancer | undefined;
-  readonly #only: Target | undefined;
+  readonly #options: UpstreamOptions;
+  readonly #surroundings: UpstreamSurroundings;
+  readonly #health: HealthSource | undefined;
+  readonly #passive: PassiveCheck | undefined;
+  #available: AvailableTargets | undefined;
+  #balancer: Balancer | undefined;
+  #only: Target | undefined;
 
   constructor(options: UpstreamOptions, surroundings: UpstreamSurroundings) {
     this.key = options.key;
@@ -102,37 +106,64 @@ export class Upstream implements UpstreamHandle {
     this.timeouts = options.timeouts;
     this.idleTimeout = options.idleTimeout;
     this.scheme = options.scheme;
+    this.service = options.service;
+    this.#options = options;
+    this.#surroundings = surroundings;
     const { checks, slowStart, circuitBreaker } = options;
     const { breakers } = surroundings;
-    const probed = checks?.active !== undefined;
-    const passive = checks?.passive && new PassiveCheck(checks.passive, probed);
-    const health = checks !== undefined || slowStart !== undefined ? surroundings.health : undefined;
-    this.targets = options.targets.map(
-      (target) => new Target(target, options, surroundings, health?.target(options.key, target.key), passive),
-    );
-    // Balancers tell Targets apart by identity, so it is done here.
-    if (this.targets.every(({ weight }) => weight === 0))
-      for (const target of this.targets) target.weight = 1;
+    this.#passive = checks?.passive && new PassiveCheck(checks.passive, checks.active !== undefined);
+    this.#health = checks !== undefined || slowStart !== undefined ? surroundings.health : undefined;
     this.retryBudget = new RetryBudget(options.retryBudget, surroundings.retryBudget);
     if (circuitBreaker !== undefined && breakers !== undefined)
       this.breaker = new UpstreamBreaker(options.key, circuitBreaker, breakers, surroundings.log);
-    this.noTarget = reply(this.targets.length === 0 ? 503 : 502, undefined, { reason: 'no_target' });
-    this.#retries = options.retries ?? Math.max(0, this.targets.length - 1);
-    if (this.targets.length === 1) this.#only = this.targets[0];
-    else if (this.targets.length > 1) {
-      const balancer = surroundings.createBalancer(options, this.targets, this.targets);
-      this.#balancer = balancer;
-      for (const target of this.targets) target.balancer = balancer;
-      if (health !== undefined) {
-        this.#available = new AvailableTargets(
-          this.targets,
-          { probed, slowStart },
-          health,
-          balancer,
-          (targets) => surroundings.createBalancer(options, targets, this.targets),
-        );
+    this.retarget(options.targets);
+  }
+
+  /**
+   * Takes the Targets that are used from now on. Those that stay as they were are the same objects;
+   * connections, health and load hang on the key, and stay also where weight or priority are others.
+   */
+  retarget(wanted: readonly BalancerTarget[]): void {
+    const before = new Map(this.targets.map((target) => [target.key, target]));
+    const targets = wanted.map((one) => {
+      const known = before.get(one.key);
+      if (known?.isStill(one) === true && before.delete(one.key)) {
+        known.weight = one.weight;
+        return known;
       }
-    }
+      const health = this.#health?.target(this.key, one.key);
+      return new Target(one, this.#options, this.#surroundings, health, this.#passive);
+    });
+    // Balancers tell Targets apart by identity, so it is done here.
+    if (targets.every(({ weight }) => weight === 0)) for (const target of targets) target.weight = 1;
+    this.targets = targets;
+    this.#balance(targets);
+    // Now that those who come after them hold their connections.
+    for (const target of before.values()) target.dispose();
+  }
+
+  #balance(targets: readonly Target[]): void {
+    this.#available = this.#balancer = undefined;
+    this.#only = targets.length === 1 ? targets[0] : undefined;
+    if (targets.length < 2) return;
+    const { createBalancer } = this.#surroundings;
+    const balancer = createBalancer(this.#options, targets, targets);
+    this.#balancer = balancer;
+    for (const target of targets) target.balancer = balancer;
+    if (this.#health === undefined) return;
+    const { checks, slowStart } = this.#options;
+    this.#available = new AvailableTargets(
+      targets,
+      { probed: checks?.active !== undefined, slowStart },
+      this.#health,
+      balancer,
+      (some) => createBalancer(this.#options, some, targets),
+    );
+  }
+
+  /** The answer when no Target can be asked: 503 where there is none at all, else 502. */
+  get noTarget(): Reply {
+    return this.targets.length === 0 ? NO_TARGETS : NO_TARGET;
   }
 
   /** The Target to ask next, none of those tried. */
@@ -149,7 +180,7 @@ export class Upstream implements UpstreamHandle {
   }
 
   retriesFor(): number {
-    return this.#retries;
+    return this.#options.retries ?? Math.max(0, this.targets.length - 1);
   }
 
   /** Its connections are kept for those who still hold the same Targets. */
@@ -157,6 +188,9 @@ export class Upstream implements UpstreamHandle {
     for (const target of this.targets) target.dispose();
   }
 }
+
+const NO_TARGETS = reply(503, undefined, { reason: 'no_target' });
+const NO_TARGET = reply(502, undefined, { reason: 'no_target' });
 
 /** One address of an Upstream, with its connections. */
 export class Target implements BalancerTarget {
@@ -174,6 +208,8 @@ export class Target implements BalancerTarget {
   readonly pool: UpstreamPool;
   readonly proxyProtocol: ProxyVersion | undefined;
   balancer: Balancer | undefined;
+  /** As it was configured or discovered. */
+  readonly #written: BalancerTarget;
   readonly #resolver: AddressSource;
   readonly #literal: string | undefined;
   readonly #pools: Pools;
@@ -190,6 +226,7 @@ export class Target implements BalancerTarget {
   ) {
     this.health = health;
     if (health !== undefined) this.#passive = passive;
+    this.#written = target;
     this.host = target.host;
     this.port = target.port;
     this.weight = target.weight;
@@ -216,6 +253,10 @@ export class Target implements BalancerTarget {
       pool.restrict(surroundings.resolver.addresses(bare) ?? []);
       this.#unwatch = surroundings.resolver.watch(bare, (_, addresses) => pool.restrict(addresses));
     }
+  }
+
+  isStill({ weight, priority }: BalancerTarget): boolean {
+    return weight === this.#written.weight && priority === this.#written.priority;
   }
 
   started(): void {

@@ -194,3 +194,80 @@ test('an Upstream whose Targets all weigh nothing uses all of them', () => {
 function noConnection(): never {
   throw new Error('nothing is sent here');
 }
+
+describe('other Targets', () => {
+  const target = (host: string, weight = 1, priority = 0) => ({
+    host,
+    port: 80,
+    weight,
+    priority,
+    key: `${host}:80`,
+  });
+  const value = (type: string): Value => ({
+    type,
+    key: 'remote_addr',
+    nodes: [
+      { host: 'a', weight: 1 },
+      { host: 'b', weight: 1 },
+    ],
+  });
+
+  for (const { name } of balancers) {
+    test(`${name}: those that stay are the same, and those that go get nothing`, () => {
+      const { make, shares } = fixture(value(name));
+      const upstream = make();
+      const [a, b] = upstream.targets;
+      upstream.retarget([target('c'), target('b')]);
+      assert.equal(upstream.targets[1], b);
+      const found = shares(upstream, 200);
+      assert.equal(found.a, undefined);
+      assert.ok(found.b > 0 && found.c > 0);
+      upstream.retarget([target('b', 7)]);
+      assert.notEqual(upstream.targets[0], b, 'a Target never changes under a Balancer that has it');
+      assert.equal(upstream.targets[0].pool, b.pool, 'its connections stay');
+      assert.notEqual(a.pool, b.pool);
+      assert.deepEqual(shares(upstream, 3), { b: 3 });
+      upstream.retarget([]);
+      assert.equal(upstream.pick({ variable: () => '' } as unknown as Exchange, []), undefined);
+      assert.equal(upstream.noTarget.status, 503);
+      upstream.retarget([target('a'), target('b')]);
+      assert.equal(upstream.noTarget.status, 502);
+      assert.equal(upstream.retriesFor(), 1);
+    });
+  }
+
+  test('attempts under way count on, also where a Target got another weight', () => {
+    const { make } = fixture(value('least_conn'));
+    const upstream = make();
+    const [a, b] = upstream.targets;
+    for (let i = 0; i < 3; i++) a.started();
+    b.started();
+    const pick = () => upstream.pick({ variable: () => '' } as unknown as Exchange, [])?.host;
+    upstream.retarget([target('a', 2), target('b', 2), target('c', 2)]);
+    const idle = upstream.targets[2];
+    assert.equal(pick(), 'c', 'nothing runs there');
+    for (let i = 0; i < 5; i++) idle.started();
+    assert.equal(pick(), 'b', 'one attempt, from before');
+    for (let i = 0; i < 3; i++) a.finished(1, false);
+    assert.equal(pick(), 'a', 'the last of them ended on the old object');
+  });
+
+  test('weights of nothing but zero are equal shares, and weights again later', () => {
+    const { make, shares } = fixture(value('roundrobin'));
+    const upstream = make();
+    upstream.retarget([target('a', 0), target('b', 0)]);
+    assert.deepEqual(shares(upstream, 4), { a: 2, b: 2 });
+    upstream.retarget([target('a', 0), target('b', 3)]);
+    assert.deepEqual(shares(upstream, 4), { b: 4 });
+  });
+
+  test('unhealthy ones stay so, and new ones are healthy', () => {
+    const { make, shares, report } = fixture({ ...value('roundrobin'), checks: { active: {} } });
+    const upstream = make();
+    report('b', 'tcp_failure');
+    upstream.retarget([target('a'), target('b', 5), target('c')]);
+    assert.deepEqual(shares(upstream, 4), { a: 2, c: 2 });
+    report('b', 'success');
+    assert.deepEqual(shares(upstream, 7), { a: 1, b: 5, c: 1 });
+  });
+});

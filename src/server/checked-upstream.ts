@@ -44,6 +44,11 @@ export class CheckedUpstream {
     this.#surroundings = surroundings;
   }
 
+  /** Whose Targets these are, where they are discovered. */
+  get service(): string | undefined {
+    return this.#options?.service;
+  }
+
   get hasBreaker(): boolean {
     return this.#options?.circuitBreaker !== undefined;
   }

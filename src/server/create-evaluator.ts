@@ -8,6 +8,7 @@ import type { Settings } from '../model/settings.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Plugin } from '../plugin/define-plugin.ts';
 import { Evaluator } from '../proxy/evaluator.ts';
+import type { DiscoveredTargets } from '../proxy/upstream-options.ts';
 import type { ObservedCaches } from '../state/cache/observed-caches.ts';
 import { monotonic } from '../state/memory/monotonic-clock.ts';
 import { allocateSharedState, SharedState } from '../state/memory/shared-state.ts';
@@ -30,6 +31,7 @@ export function createEvaluator(
   state?: SharedState,
   geo?: GeoSource,
   caches?: ObservedCaches,
+  discovered?: DiscoveredTargets,
 ): Evaluator {
   const { client, trusted_addresses: trusted } = settings;
   const counters =
@@ -56,6 +58,7 @@ export function createEvaluator(
     health: counters.peekHealth(),
     shared: counters.shared.peek(),
     ...(caches !== undefined && { cache: (zone: string) => caches.zone(zone) }),
+    discovered,
     counters: state === undefined ? 'empty' : 'live',
     createBalancers: ({ random, now, turn }) =>
       balancersOn(new BalancerState({ random, now, ticket: () => ({ next: turn }) })),

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Change } from '../model/change.ts';
 import { Configuration } from '../model/configuration.ts';
+import { type DiscoveredSet, servicesIn } from '../model/discovery.ts';
 import type { GaugeReading } from '../model/gauge.ts';
 import { parseAddress } from '../model/listen-address.ts';
 import { resolveListener } from '../model/listener.ts';
@@ -32,6 +33,7 @@ import { expressionProblem } from './expression-problem.ts';
 import { openGeoFiles, readGeoFiles, watchGeoFiles } from './geo-files.ts';
 import type { HealthMonitor } from './health-monitor.ts';
 import type { PluginFile } from './plugin-files.ts';
+import type { ServiceWatch } from './service-watch.ts';
 import type { StatusServer } from './status-server.ts';
 import { TlsKeeper } from './tls-keeper.ts';
 import { Workers } from './workers.ts';
@@ -48,6 +50,8 @@ export interface GatewayOptions {
   isStale?(): boolean;
   /** Where things are kept between starts. */
   readonly dataDirectory: string;
+  /** The folder of the configuration file; the working directory where there is none. */
+  readonly folder?: string;
 }
 
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
@@ -77,6 +81,8 @@ export class Gateway {
   /** The revision that it was compiled from. */
   #evaluated = -1;
   #monitor: HealthMonitor | undefined;
+  readonly #options: GatewayOptions;
+  #services: ServiceWatch | undefined;
   #told: Promise<unknown> = Promise.resolve();
   #statusServer: StatusServer | undefined;
   readonly #isStale: () => boolean;
@@ -97,6 +103,10 @@ export class Gateway {
     const gauges = new Map<string, GaugeReading>();
     const acme = await openAcme(options);
     const tls = new TlsKeeper(settings.tls.ticket_rotation, acme?.certificates);
+    const services = await followServices(options, configuration.snapshot.all(), (set) => {
+      if (gateway === undefined) workers.rediscover(set);
+      else gateway.#rediscover(set);
+    });
     const workers = new Workers({
       count,
       buffers,
@@ -112,6 +122,7 @@ export class Gateway {
         telemetry?.report({ gauges: [...gauges.values()] });
       },
       tls: { fallbackSni: settings.tls.fallback_sni.toLowerCase() || undefined, material: tls.material },
+      discovered: () => (gateway === undefined ? services : gateway.#services)?.sets() ?? [],
       ringFor(worker) {
         if (telemetry === undefined) return undefined;
         const ring = createRecordRing({ detail: settings.access_log.path !== 'off' });
@@ -148,13 +159,15 @@ export class Gateway {
       },
     });
     try {
+      await services?.apply({ puts: configuration.snapshot.all(), removals: [] });
       await workers.start();
     } catch (error) {
+      services?.close();
       await telemetry?.stop();
       throw error;
     }
     tls.start((material) => workers.useTls(material));
-    gateway = new Gateway(options, workers, telemetry, state, tls, acme);
+    gateway = new Gateway(options, workers, telemetry, state, tls, acme, services);
     try {
       await gateway.#begin();
     } catch (error) {
@@ -177,7 +190,10 @@ export class Gateway {
     state: SharedState,
     tls: TlsKeeper,
     acme: Acme | undefined,
+    services: ServiceWatch | undefined,
   ) {
+    this.#options = options;
+    this.#services = services;
     this.configuration = options.configuration;
     this.workers = workers;
     this.telemetry = telemetry;
@@ -225,6 +241,11 @@ export class Gateway {
     return this.#monitor;
   }
 
+  /** What registries have told; undefined while no Upstream names a service. */
+  get services(): ServiceWatch | undefined {
+    return this.#services;
+  }
+
   /** Where the status is answered besides the metrics' address. */
   get statusAddress(): string | undefined {
     return this.#statusServer?.at;
@@ -255,10 +276,22 @@ export class Gateway {
       health: this.#state.health,
       breakers: this.#state.breakers,
       dnsServers: this.#settings.resolver.servers,
+      discovered: (service) => this.#services?.targets(service),
       log: this.#log,
       onStatus: (upstreamStatus) => this.telemetry?.report({ upstreamStatus }),
       onCircuits: (circuits) => this.telemetry?.report({ circuits }),
     });
+  }
+
+  async #followServices(change: Change): Promise<void> {
+    this.#services ??= await followServices(this.#options, change.puts, (set) => this.#rediscover(set));
+    await this.#services?.apply(change);
+  }
+
+  #rediscover(set: DiscoveredSet): void {
+    this.#monitor?.rediscover(set.service);
+    this.workers.rediscover(set);
+    this.#dropEvaluator();
   }
 
   /** Takes changed Plugins into validation; what is configured and no longer fits, as text, and then nothing changes. */
@@ -295,6 +328,7 @@ export class Gateway {
         this.#state,
         await openGeoFiles(this.workers.geo),
         this.caches,
+        (service) => this.#services?.targets(service),
       );
     }
     return this.#evaluator.evaluate(request, { now, seed });
@@ -308,9 +342,12 @@ export class Gateway {
   /** Brings a committed Change to the workers; resolves when they serve it. */
   broadcast(change: Change): Promise<void> {
     this.#certificates.onChange(change);
-    // Health comes before the workers, so that a Target that is new is known as such; and Changes in
-    // their order, though the first to have checks waits for what looks after them.
+    // Health comes before the workers, so that a Target that is new is known as such; and what is
+    // discovered before both. Changes keep their order, though the first to have checks waits for
+    // what looks after them.
     const told = this.#told
+      .then(() => this.#followServices(change))
+      .catch((error: Error) => this.#log.error(`services can't be followed: ${error.message}`))
       .then(() =>
         this.#monitor === undefined ? this.#watchHealth(change.puts) : this.#monitor.apply(change),
       )
@@ -340,6 +377,7 @@ export class Gateway {
     this.#tls.stop();
     this.#certificates.stop();
     this.#cacheChannel.close();
+    this.#services?.close();
     await this.workers.stop(this.#settings.shutdown.grace * 1000);
     this.#statusServer?.close();
     const dropped = (await this.telemetry?.stop()) ?? 0;
@@ -361,6 +399,18 @@ function zonesOf({ caches, data_dir: folder }: Settings): ZoneSettings[] {
     ...zone,
     ...(disk !== undefined && { disk_path: path.resolve(folder, disk) }),
   }));
+}
+
+/** Nothing is followed, and nothing is loaded for it, until an Upstream names a service. */
+async function followServices(
+  { settings, log, folder = process.cwd() }: GatewayOptions,
+  puts: readonly Resource[],
+  onSet: (set: DiscoveredSet) => void,
+): Promise<ServiceWatch | undefined> {
+  if (!puts.some(({ value }) => servicesIn(value).size > 0)) return undefined;
+  const { ServiceWatch } = await import('./service-watch.ts');
+  const { discovery, resolver } = settings;
+  return new ServiceWatch({ settings: discovery, dnsServers: resolver.servers, folder, log, onSet });
 }
 
 async function startTelemetry({ settings, version, log }: GatewayOptions): Promise<Telemetry | undefined> {

@@ -10,7 +10,7 @@ import type { Snapshot } from '../model/snapshot.ts';
 import type { BreakerState } from '../plugin/breakers.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { breakerKey } from '../proxy/upstream-breaker.ts';
-import { upstreamOptions } from '../proxy/upstream-options.ts';
+import { type DiscoveredTargets, upstreamOptions } from '../proxy/upstream-options.ts';
 import type { SharedBreakers } from '../state/memory/breakers.ts';
 import type { HealthStatus, SharedHealth } from '../state/memory/target-health.ts';
 import type { CircuitStatus, UpstreamStatus } from '../telemetry/figures.ts';
@@ -22,6 +22,7 @@ export interface HealthMonitorOptions {
   readonly health: SharedHealth;
   readonly breakers: Pick<SharedBreakers, 'stateOf'>;
   readonly dnsServers: readonly string[];
+  readonly discovered?: DiscoveredTargets | undefined;
   readonly log: Logger;
   /** Told of all Targets whenever one of them has changed. */
   onStatus(statuses: readonly UpstreamStatus[]): void;
@@ -73,7 +74,7 @@ export class HealthMonitor {
     for (const { kind, id } of removals) touched = this.#drop(`${kind}/${id}`) || touched;
     for (const { kind, id, value } of puts) touched = this.#put(kind, id, value, false) || touched;
     // Certificates of ours that probes show.
-    if (puts.some(({ kind }) => kind === 'ssls')) this.#configureAll();
+    if (puts.some(({ kind }) => kind === 'ssls')) this.#configure(this.#upstreams.keys());
     if (!touched) return;
     this.#version = -1;
     this.#lookAtAll();
@@ -100,10 +101,10 @@ export class HealthMonitor {
     const key = `${kind}/${id}`;
     const checked = checkedValue(kind, value);
     if (checked === undefined) return this.#drop(key);
-    const { snapshot, health } = this.#options;
-    const options = upstreamOptions(checked, key, kind === 'upstreams' ? id : '', snapshot);
+    const { snapshot, health, discovered } = this.#options;
+    const options = upstreamOptions(checked, key, kind === 'upstreams' ? id : '', snapshot, discovered);
     let upstream = this.#upstreams.get(key);
-    const known = upstream !== undefined;
+    const known = upstream !== undefined && upstream.targets.size > 0;
     if (upstream === undefined) {
       upstream = new CheckedUpstream(key, {
         health,
@@ -119,8 +120,17 @@ export class HealthMonitor {
     return true;
   }
 
-  #configureAll(): void {
-    for (const key of this.#upstreams.keys()) {
+  /** A service has other Targets. To be called before the workers hear of it. */
+  rediscover(service: string): void {
+    const named = [...this.#upstreams].filter(([, upstream]) => upstream.service === service);
+    if (named.length === 0) return;
+    this.#configure(named.map(([key]) => key));
+    this.#version = -1;
+    this.#lookAtAll();
+  }
+
+  #configure(keys: Iterable<string>): void {
+    for (const key of keys) {
       const [kind, ...id] = key.split('/') as [Kind, ...string[]];
       const resource = this.#options.snapshot.get(kind, id.join('/'));
       if (resource !== undefined) this.#put(kind, resource.id, resource.value, false);

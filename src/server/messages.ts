@@ -1,6 +1,7 @@
 // What the supervisor and its workers tell each other.
 
 import type { Change } from '../model/change.ts';
+import type { DiscoveredSet } from '../model/discovery.ts';
 import type { GaugeReading } from '../model/gauge.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Resource, Revision } from '../model/resource.ts';
@@ -41,6 +42,7 @@ export interface WorkerStart {
   };
   readonly revision: Revision;
   readonly resources: readonly Resource[];
+  readonly discovered: readonly DiscoveredSet[];
 }
 
 export interface TlsStart {
@@ -68,6 +70,7 @@ export type ToWorker =
   | { readonly type: 'change'; readonly change: Change }
   | { readonly type: 'geo'; readonly geo: GeoBytes }
   | { readonly type: 'tls'; readonly serial: number; readonly material: TlsMaterial }
+  | { readonly type: 'discovered'; readonly set: DiscoveredSet }
   | { readonly type: 'reload-plugin'; readonly file: PluginFile }
   | { readonly type: 'drain'; readonly graceMs: number };
 

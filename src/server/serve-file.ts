@@ -25,6 +25,7 @@ export async function serveFile(
   const source = await FileSource.load(file);
   const settings = withGeoFolder(adjust(source.content.settings), path.dirname(path.resolve(file)));
   const { configuration, plugins, pluginFiles } = await checkFile(file, source.content, settings);
+  const folder = path.dirname(path.resolve(file));
   const gateway = await Gateway.start({
     settings,
     version,
@@ -33,6 +34,7 @@ export async function serveFile(
     plugins,
     pluginFiles,
     dataDirectory: settings.data_dir,
+    folder,
   });
   const lines: [string, string][] = [['config', file]];
   const admin = settings.admin.enabled ? await startReadOnlyAdmin(file, gateway, settings, log) : undefined;
@@ -78,14 +80,19 @@ function changedSettings(before: Settings, after: Settings): string[] {
 }
 
 async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {
-  const [{ startAdmin }, { explainEndpoint }, { healthcheckEndpoint }, { cacheEndpoint }] = await Promise.all(
-    [
-      import('./admin-listener.ts'),
-      import('../admin/explain-endpoint.ts'),
-      import('../admin/healthcheck-endpoint.ts'),
-      import('../admin/cache-endpoint.ts'),
-    ],
-  );
+  const [
+    { startAdmin },
+    { explainEndpoint },
+    { healthcheckEndpoint },
+    { cacheEndpoint },
+    { discoveryEndpoint },
+  ] = await Promise.all([
+    import('./admin-listener.ts'),
+    import('../admin/explain-endpoint.ts'),
+    import('../admin/healthcheck-endpoint.ts'),
+    import('../admin/cache-endpoint.ts'),
+    import('../admin/discovery-endpoint.ts'),
+  ]);
   const { address, allow } = settings.admin;
   return startAdmin(parseAddress(address), {
     configuration: gateway.configuration,
@@ -100,6 +107,7 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
       explain: explainEndpoint(async (request) => ({ ...(await gateway.explain(request)) })),
       healthcheck: healthcheckEndpoint(gateway.configuration, () => gateway.health),
       caches: cacheEndpoint(gateway.caches),
+      discovery: discoveryEndpoint(() => gateway.services),
     },
     keys: adminKeys(settings),
     allow,

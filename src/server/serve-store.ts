@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { cacheEndpoint } from '../admin/cache-endpoint.ts';
+import { discoveryEndpoint } from '../admin/discovery-endpoint.ts';
 import { explainEndpoint } from '../admin/explain-endpoint.ts';
 import { healthcheckEndpoint } from '../admin/healthcheck-endpoint.ts';
 import { parseAddress } from '../model/listen-address.ts';
@@ -68,6 +69,7 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
       healthcheck: healthcheckEndpoint(configuration, () => gateway.health),
       caches: cacheEndpoint(gateway.caches),
       ...cluster?.extensions,
+      discovery: discoveryEndpoint(() => gateway.services),
     },
     keys: configured.length > 0 ? configured : [{ name: 'admin', key: adminKey.key, role: 'admin' }],
     allow,

@@ -22,6 +22,13 @@ export async function loadSettings(file: string): Promise<Settings> {
   }
   const folder = path.dirname(path.resolve(file));
   const { settings } = content;
-  const geo = withGeoFolder(settings, folder);
-  return { ...geo, plugins: settings.plugins.map((name) => path.resolve(folder, name)) };
+  const { file: services } = settings.discovery;
+  return {
+    ...withGeoFolder(settings, folder),
+    plugins: settings.plugins.map((name) => path.resolve(folder, name)),
+    discovery: {
+      ...settings.discovery,
+      ...(services !== undefined && { file: { path: path.resolve(folder, services.path) } }),
+    },
+  };
 }

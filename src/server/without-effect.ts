@@ -2,6 +2,7 @@
 // would let people believe that their Targets are checked.
 
 import { isObject } from '../lib/json.ts';
+import { discoverySettings } from '../model/discovery.ts';
 import type { Kind } from '../model/resource.ts';
 import type { Settings } from '../model/settings.ts';
 
@@ -16,16 +17,16 @@ const KINDS: Partial<Record<Kind, string>> = {
   secrets: 'references to secrets are not resolved yet',
 };
 
-const UPSTREAM_FIELDS: Readonly<Record<string, string>> = {
-  discovery_type: 'services are not discovered yet, so there are no Targets',
-};
+const REGISTRIES = Object.keys(discoverySettings.properties as object);
+/** Those that need no section in the settings. */
+const WITHOUT_SECTION = new Set(['dns', 'kubernetes']);
 
 const SPOKEN: ReadonlySet<string> = new Set(['http', 'https', 'grpc', 'grpcs', 'tcp', 'tls', 'udp']);
 
 /** One line for each thing that is configured and not heeded. */
 export function withoutEffect(
   resources: Iterable<Written>,
-  { listeners }: Pick<Settings, 'listeners'>,
+  { listeners, discovery }: Pick<Settings, 'listeners' | 'discovery'>,
 ): string[] {
   const lines: string[] = [];
   const streams = listeners.some(({ protocol }) => protocol === 'tcp' || protocol === 'udp');
@@ -44,10 +45,16 @@ export function withoutEffect(
     const upstream = kind === 'upstreams' ? value : value.upstream;
     if (!isObject(upstream)) continue;
     const prefix = kind === 'upstreams' ? ' ' : ' upstream.';
-    for (const [field, why] of Object.entries(UPSTREAM_FIELDS)) {
-      if (upstream[field] !== undefined) say(prefix + field, why);
+    const { scheme, type, discovery_type: registry } = upstream;
+    if (typeof registry === 'string' && !Object.hasOwn(discovery, registry)) {
+      if (!REGISTRIES.includes(registry))
+        say(`${prefix}discovery_type`, `services are found by ${REGISTRIES.join(', ')}, not by ${registry}`);
+      else if (!WITHOUT_SECTION.has(registry))
+        say(`${prefix}discovery_type`, `the settings have no discovery.${registry}, so there are no Targets`);
     }
-    const { scheme, type } = upstream;
+    if (upstream.discovery_args !== undefined) {
+      say(`${prefix}discovery_args`, 'no registry that is asked here has such arguments');
+    }
     if (upstream.slow_start !== undefined && (type === 'chash' || type === 'ewma')) {
       say(`${prefix}slow_start`, `with ${type} new Targets get their whole share at once`);
     }

@@ -49,6 +49,7 @@ async function run(): Promise<void> {
   const snapshot = new Snapshot();
   snapshot.apply({ revision: start.revision, puts: start.resources, removals: [] });
 
+  const discovered = new Map(start.discovered.map(({ service, targets }) => [service, targets]));
   const balancerState = new BalancerState({
     ticket: (key) => state.counters.ticket(key),
     now: monotonic,
@@ -89,6 +90,7 @@ async function run(): Promise<void> {
       lookups: new NetworkLookups({ servers: start.dnsServers.length > 0 ? start.dnsServers : undefined }),
     }),
     createBalancer: balancersOn(balancerState),
+    discovered: (service) => discovered.get(service),
   });
 
   let certificates: ServerCertificates | undefined;
@@ -165,6 +167,11 @@ async function run(): Promise<void> {
         certificates?.useMaterial(message.material);
         dataPlane.useChallenges(message.material.challenges);
         tell({ type: 'tls-used', serial: message.serial });
+        return;
+      case 'discovered':
+        if (message.set.targets === undefined) discovered.delete(message.set.service);
+        else discovered.set(message.set.service, message.set.targets);
+        runtime.rediscover(message.set.service);
         return;
       case 'reload-plugin':
         void reloadPlugin(runtime, message.file);

@@ -3,6 +3,7 @@
 import { createServer, isIPv6 } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { Change } from '../model/change.ts';
+import type { DiscoveredSet } from '../model/discovery.ts';
 import type { GaugeReading } from '../model/gauge.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Snapshot } from '../model/snapshot.ts';
@@ -26,6 +27,7 @@ export interface WorkersOptions {
     | 'state'
     | 'revision'
     | 'resources'
+    | 'discovered'
     | 'reusePort'
     | 'pluginFiles'
     | 'tls'
@@ -41,6 +43,8 @@ export interface WorkersOptions {
   onGauge(reading: GaugeReading): void;
   /** Makes the memory for a worker's records; undefined without telemetry. */
   ringFor(worker: number): SharedArrayBuffer | undefined;
+  /** The Targets of services as known now; asked for whenever a worker starts. */
+  discovered(): readonly DiscoveredSet[];
   /** `readiness` may have changed. */
   onChange?(): void;
 }
@@ -170,6 +174,12 @@ export class Workers {
     });
   }
 
+  /** Brings the Targets of a service to all workers. Those to come ask for themselves. */
+  rediscover(set: DiscoveredSet): void {
+    for (const { thread } of this.#running.values())
+      thread.postMessage({ type: 'discovered', set } satisfies ToWorker);
+  }
+
   /** Brings the new text of a file of Plugins to all workers, also those to come. */
   reloadPlugin(file: PluginFile): void {
     this.#pluginFiles = this.#pluginFiles.map((old) => (old.path === file.path ? file : old));
@@ -220,6 +230,7 @@ export class Workers {
       tls: this.#tls,
       revision: snapshot.revision,
       resources: snapshot.all(),
+      discovered: this.#options.discovered(),
     };
     const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), {
       name: `worker-${number}`,

@@ -10,6 +10,7 @@ import path from 'node:path';
 import { createEcho } from '../../examples/echo/echo.ts';
 import { writeMmdb } from '../../src/geo/mmdb-writer.fixture.ts';
 import { freePort } from '../support/free-port.ts';
+import { startNameServer } from '../support/name-server.ts';
 import { RedisServer } from '../support/redis-server.ts';
 
 const root = path.join(import.meta.dirname, '../..');
@@ -17,6 +18,8 @@ const ECHOES = [8080, 8081, 8082];
 /** Where Sluice itself listens, also a second one beside it; 8089, where nobody does. */
 const FREE = [9080, 9081, 9082, 9443, 9100, 9101, 9102, 9180, 9181, 9190, 9091, 9092, 8089];
 const REDIS = 6379;
+/** A name server that knows `orders.service.test`. */
+const NAMES = 8600;
 const PATIENCE_MS = 30_000;
 /** What the database of places in the folder knows. */
 const PLACES = {
@@ -34,6 +37,7 @@ export class Playground {
   readonly folder = mkdtempSync(path.join(tmpdir(), 'sluice-docs-'));
   readonly #ports = new Map<number, number>();
   readonly #echoes: Server[] = [];
+  readonly #after: (() => Promise<void> | void)[] = [];
   readonly #endings: (() => unknown)[] = [];
   #gateway: ChildProcess | undefined;
   /** Those that were launched, by the first word of their name. */
@@ -49,6 +53,18 @@ export class Playground {
       playground.#echoes.push(echo);
       playground.#ports.set(port, await listening(echo));
     }
+    const names = await startNameServer({ after: (end) => playground.#after.push(end as () => void) }, 1);
+    names.names.set('a.service.test', ['127.0.0.1']);
+    names.services.set(
+      'orders.service.test',
+      [8080, 8081].map((port, index) => ({
+        priority: 0,
+        weight: 3 - 2 * index,
+        port: playground.#ports.get(port) ?? 0,
+        target: 'a.service.test',
+      })),
+    );
+    playground.#ports.set(NAMES, Number(names.address.split(':')[1]));
     for (const port of FREE) playground.#ports.set(port, await freePort());
     // `sluice` in a page is this checkout's.
     const program = [process.execPath, path.join(root, 'src/main.ts')].map((word) => `'${word}'`).join(' ');
@@ -183,7 +199,7 @@ export class Playground {
   async close(): Promise<void> {
     await this.stop();
     for (const child of this.#launched.values()) await killed(child);
-    await Promise.all(this.#echoes.map((echo) => closed(echo)));
+    await Promise.all([...this.#echoes.map((echo) => closed(echo)), ...this.#after.map((end) => end())]);
     for (const ending of this.#endings.reverse()) await ending();
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -134,6 +134,127 @@ export interface SettingsShape {
     /** Files that know where addresses are, relative to the configuration file; of what two know, the first is believed. Changed files are loaded anew. */
     readonly databases?: readonly string[];
   };
+  /** Where services are found that Upstreams name by `discovery_type` and `service_name`. */
+  readonly discovery?: {
+    /** Services in DNS. */
+    readonly dns?: {
+      /** DNS servers to ask; those of `resolver` when empty. */
+      readonly servers?: readonly string[];
+      /** The types of records to ask for until there are some; `last` is the type that was found last. CNAMEs are followed in any case. */
+      readonly order?: readonly ('last' | 'SRV' | 'A' | 'AAAA' | 'CNAME')[];
+    };
+    /** Services in Consul. */
+    readonly consul?: {
+      /** Where Consul answers, `http://host:port`. Each is asked for every service. */
+      readonly servers: readonly string[];
+      /** The ACL token. Default: `""`. */
+      readonly token?: string;
+      /** Multiplies the weight that Consul has for an instance, which is 1 by default. Default: `1`. */
+      readonly weight?: number;
+      /** How long to wait for it. */
+      readonly timeout?: {
+        /** Milliseconds. Default: `2000`. */
+        readonly connect?: number;
+        /** Milliseconds. Default: `2000`. */
+        readonly read?: number;
+        /** Seconds for which Consul may hold back an answer until something has changed. Default: `60`. */
+        readonly wait?: number;
+      };
+      /** Whether to wait for changes rather than to ask every `fetch_interval` seconds. Default: `true`. */
+      readonly keepalive?: boolean;
+      /** Seconds. Default: `3`. */
+      readonly fetch_interval?: number;
+      /** The only Target of a service that Consul does not know. */
+      readonly default_service?: {
+        /** A name or an address. */
+        readonly host: string;
+        /** Its port. */
+        readonly port: number;
+        /** As in APISIX. */
+        readonly metadata?: {
+          /** Its weight. Default: `1`. */
+          readonly weight?: number;
+        };
+      };
+    };
+    /** Services in Kubernetes, in one cluster or, as a list with an `id` each, in several. */
+    readonly kubernetes?: {
+      /** Tells several clusters apart: `id/namespace/name:port`. */
+      readonly id?: string;
+      /** Where the API server is. */
+      readonly service?: {
+        /** Default: `"https"`. */
+        readonly schema?: 'http' | 'https';
+        /** A text, or `${NAME}` for an environment variable. Default: `"${KUBERNETES_SERVICE_HOST}"`. */
+        readonly host?: string;
+        /** A text, or `${NAME}` for an environment variable. Default: `"${KUBERNETES_SERVICE_PORT}"`. */
+        readonly port?: string;
+      };
+      /** Who asks. */
+      readonly client?: {
+        /** A text, or `${NAME}` for an environment variable. */
+        readonly token?: string;
+        /** Read anew for each request; `/var/run/secrets/kubernetes.io/serviceaccount/token` where nothing else is said. */
+        readonly token_file?: string;
+        /** A client certificate in PEM. */
+        readonly cert_file?: string;
+        /** Its key. */
+        readonly key_file?: string;
+        /** Authorities in PEM; `/var/run/secrets/kubernetes.io/serviceaccount/ca.crt` if it is there. */
+        readonly ca_file?: string;
+        /** Whether the API server must prove who it is. Default: `true`. */
+        readonly ssl_verify?: boolean;
+      };
+      /** Which EndpointSlices count, by their labels. */
+      readonly label_selector?: string;
+      /** The weight of each Target. Default: `50`. */
+      readonly default_weight?: number;
+      /** Seconds after which the API server ends a watch, which then goes on. Default: `1800`. */
+      readonly watch_timeout_seconds?: number;
+      /** Up to so many random seconds are added. Default: `990`. */
+      readonly watch_jitter_seconds?: number;
+    } | readonly {
+      /** Tells several clusters apart: `id/namespace/name:port`. */
+      readonly id?: string;
+      /** Where the API server is. */
+      readonly service?: {
+        /** Default: `"https"`. */
+        readonly schema?: 'http' | 'https';
+        /** A text, or `${NAME}` for an environment variable. Default: `"${KUBERNETES_SERVICE_HOST}"`. */
+        readonly host?: string;
+        /** A text, or `${NAME}` for an environment variable. Default: `"${KUBERNETES_SERVICE_PORT}"`. */
+        readonly port?: string;
+      };
+      /** Who asks. */
+      readonly client?: {
+        /** A text, or `${NAME}` for an environment variable. */
+        readonly token?: string;
+        /** Read anew for each request; `/var/run/secrets/kubernetes.io/serviceaccount/token` where nothing else is said. */
+        readonly token_file?: string;
+        /** A client certificate in PEM. */
+        readonly cert_file?: string;
+        /** Its key. */
+        readonly key_file?: string;
+        /** Authorities in PEM; `/var/run/secrets/kubernetes.io/serviceaccount/ca.crt` if it is there. */
+        readonly ca_file?: string;
+        /** Whether the API server must prove who it is. Default: `true`. */
+        readonly ssl_verify?: boolean;
+      };
+      /** Which EndpointSlices count, by their labels. */
+      readonly label_selector?: string;
+      /** The weight of each Target. Default: `50`. */
+      readonly default_weight?: number;
+      /** Seconds after which the API server ends a watch, which then goes on. Default: `1800`. */
+      readonly watch_timeout_seconds?: number;
+      /** Up to so many random seconds are added. Default: `990`. */
+      readonly watch_jitter_seconds?: number;
+    }[];
+    /** Services in a file: `services:` with the `nodes` of each, by name. */
+    readonly file?: {
+      /** A YAML or JSON file, relative to the configuration file. Its changes are followed. */
+      readonly path: string;
+    };
+  };
   /** How the process stops. */
   readonly shutdown?: {
     /** Seconds that running requests get to end when the process is stopped. Default: `30`. */
@@ -378,7 +499,7 @@ export interface UpstreamShape<R extends References = References> {
   readonly key?: string;
   /** Default: `"http"`. */
   readonly scheme?: 'grpc' | 'grpcs' | 'http' | 'https' | 'tcp' | 'tls' | 'udp' | 'kafka';
-  /** discovery type */
+  /** Where the service is registered: `dns`, `consul`, `kubernetes` or `file`. */
   readonly discovery_type?: string;
   readonly discovery_args?: {
     readonly namespace_id?: string;
@@ -389,6 +510,7 @@ export interface UpstreamShape<R extends References = References> {
   readonly upstream_host?: string;
   /** Begin each connection to a Target with a PROXY protocol header of this version. Connections are not shared between clients then. */
   readonly proxy_protocol?: 'v1' | 'v2';
+  /** The service whose Targets these are, as it is named where it is registered. */
   readonly service_name?: string;
 }
 

@@ -41,24 +41,27 @@ let statuses: Record<string, number> = {};
 let longest = 0;
 
 async function keepAsking({ port, request }: Start): Promise<void> {
-  const socket = net.connect(port, '127.0.0.1').setNoDelay().setEncoding('latin1');
+  const connect = () => net.connect(port, '127.0.0.1').setNoDelay().setEncoding('latin1');
+  let socket = connect();
   for (;;) {
     const start = performance.now();
     socket.write(request);
-    const status = await answerOn(socket);
+    const { status, isLast } = await answerOn(socket);
     statuses[status] = (statuses[status] ?? 0) + 1;
     longest = Math.max(longest, performance.now() - start);
     if (status === 'broken') return;
+    // A connection serves so many requests and no more, as is said in time.
+    if (isLast) socket = connect();
     await sleep(2);
   }
 }
 
-function answerOn(socket: net.Socket): Promise<string> {
+function answerOn(socket: net.Socket): Promise<{ status: string; isLast: boolean }> {
   return new Promise((resolve) => {
     let text = '';
     const finish = (status: string): void => {
       socket.off('data', onData).off('close', onClose).off('error', onClose);
-      resolve(status);
+      resolve({ status, isLast: /^connection: close/im.test(text) });
     };
     const onData = (part: string): void => {
       text += part;

@@ -13,6 +13,7 @@ import { memory } from './memory.ts';
 import { post } from './post.ts';
 import { start } from './start.ts';
 import { tenThousandRoutes } from './ten-thousand-routes.ts';
+import { tls } from './tls.ts';
 
 /** In the order of the page. */
 export const cases: readonly BenchCase[] = [
@@ -26,6 +27,7 @@ export const cases: readonly BenchCase[] = [
   post,
   manyConnections,
   connectionPerRequest,
+  tls,
   http2,
   adminApi,
   start,

@@ -7,6 +7,8 @@ import type { RunningGateway } from './running-gateway.ts';
 export interface Load {
   /** HTTP/2 with prior knowledge by h2load, with so many requests at once on each connection; undefined for HTTP/1.1 by wrk. */
   readonly streams?: number;
+  /** Over TLS, to the gateway's other port. */
+  readonly tls?: boolean;
   readonly connections: number;
   readonly path: string;
   readonly headers: readonly string[];

@@ -44,14 +44,14 @@ const SCRIPT = path.join(import.meta.dirname, '../load.lua');
 /** Loads the gateway for whole seconds. */
 export async function runLoad(
   bench: Bench,
-  { child, port }: RunningGateway,
+  { child, port, tlsPort }: RunningGateway,
   load: Load,
   seconds: number,
 ): Promise<LoadResult> {
   const args = [
     ...['--threads', '1', '--connections', String(load.connections), '--duration', `${seconds}s`],
     ...['--script', SCRIPT, ...load.headers.flatMap((header) => ['--header', header])],
-    `http://127.0.0.1:${port}${load.path}`,
+    load.tls === true ? `https://localhost:${tlsPort}${load.path}` : `http://127.0.0.1:${port}${load.path}`,
     ...['--', `method=${load.method}`],
     ...(load.bodyBytes > 0 ? [`body=${load.bodyBytes}`] : []),
     ...(load.paths === undefined ? [] : [`paths=${bench.writeFile('paths', load.paths)}`]),

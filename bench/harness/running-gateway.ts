@@ -4,4 +4,6 @@ import type { Child } from './children.ts';
 export interface RunningGateway {
   readonly child: Child;
   readonly port: number;
+  /** Where it speaks TLS, if it does. */
+  readonly tlsPort?: number;
 }

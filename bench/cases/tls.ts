@@ -44,7 +44,13 @@ export const tls: LoadCase = {
     },
   ],
   comparisons: [
-    { title: 'TLS on kept connections', subject: 'Sluice, kept', against: 'nginx, kept' },
+    {
+      title: 'TLS on kept connections',
+      subject: 'Sluice, kept',
+      against: 'nginx, kept',
+      target: 1.4,
+      stretch: 1.15,
+    },
     {
       title: 'a TLS handshake for every request',
       subject: 'Sluice, a handshake each',

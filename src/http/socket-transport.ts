@@ -77,6 +77,7 @@ export class SocketTransport implements Transport {
   closed = false;
   /** Reads come through onRead; pausing then works on the handle. */
   readonly #shared: boolean;
+  readonly #encrypted: boolean;
   #paused = false;
   #unbegun = false;
   #localPort: number | undefined;
@@ -97,6 +98,7 @@ export class SocketTransport implements Transport {
     this.#socket.transport = this;
     this.owner = owner;
     this.#shared = shared;
+    this.#encrypted = 'encrypted' in socket;
     this.remoteAddress = peer?.address ?? socket.remoteAddress ?? '';
     this.remotePort = peer?.port ?? socket.remotePort ?? 0;
     socket.on('end', onEnd);
@@ -124,6 +126,12 @@ export class SocketTransport implements Transport {
   write(bytes: Buffer, start: number, end: number): WriteResult {
     if (this.closed) return WRITTEN;
     const socket = this.#socket;
+    if (this.#encrypted) {
+      // What is being encrypted is never done at once. A copy of its own size is cheaper than the
+      // large buffer that would have to take the place of one that isn't given back.
+      socket.write(Buffer.from(bytes.subarray(start, end)));
+      return socket.writableNeedDrain ? CONGESTED : WRITTEN;
+    }
     socket.write(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
     if (socket.writableLength === 0) return WRITTEN;
     return socket.writableNeedDrain ? CONGESTED : PENDING;
@@ -185,7 +193,7 @@ export class SocketTransport implements Transport {
 
   reset(): void {
     // A TLS peer sees that the end was not announced; Node resets plain TCP only.
-    if ('encrypted' in this.#socket) this.#socket.destroy();
+    if (this.#encrypted) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }
 }

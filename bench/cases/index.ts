@@ -14,6 +14,7 @@ import { post } from './post.ts';
 import { start } from './start.ts';
 import { tenThousandRoutes } from './ten-thousand-routes.ts';
 import { tls } from './tls.ts';
+import { websocket } from './websocket.ts';
 
 /** In the order of the page. */
 export const cases: readonly BenchCase[] = [
@@ -29,6 +30,7 @@ export const cases: readonly BenchCase[] = [
   connectionPerRequest,
   tls,
   http2,
+  websocket,
   adminApi,
   start,
   memory,

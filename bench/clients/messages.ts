@@ -6,9 +6,12 @@ export interface Sample {
   readonly milliseconds: number;
 }
 
-export type ToClient = { readonly type: 'open'; readonly connections: number } | { readonly type: 'finish' };
+export type ToClient =
+  | { readonly type: 'open'; readonly connections: number }
+  | { readonly type: 'count' | 'close' | 'finish' };
 
 export type FromClient =
-  | { readonly type: 'opened' }
+  | { readonly type: 'opened' | 'closed' }
+  | { readonly type: 'counted'; readonly count: number }
   | { readonly type: 'samples'; readonly samples: readonly Sample[] }
   | { readonly type: 'failed'; readonly message: string };

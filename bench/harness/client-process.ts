@@ -9,7 +9,11 @@ export class ClientProcess {
   readonly #bench: Bench;
   readonly #child: Child;
 
-  constructor(bench: Bench, name: 'paced-client' | 'idle-client', args: readonly (string | number)[]) {
+  constructor(
+    bench: Bench,
+    name: 'paced-client' | 'idle-client' | 'websocket-client',
+    args: readonly (string | number)[],
+  ) {
     this.#bench = bench;
     this.#child = bench.children.start({
       command: process.execPath,
@@ -35,6 +39,19 @@ export class ClientProcess {
     this.#tell({ type: 'finish' });
     const message = await this.#next('samples');
     return message.type === 'samples' ? message.samples : [];
+  }
+
+  /** What it has counted since it was last asked. */
+  async count(): Promise<number> {
+    this.#tell({ type: 'count' });
+    const message = await this.#next('counted');
+    return message.type === 'counted' ? message.count : 0;
+  }
+
+  /** Closes its connections. */
+  async close(): Promise<void> {
+    this.#tell({ type: 'close' });
+    await this.#next('closed');
   }
 
   stop(): Promise<void> {

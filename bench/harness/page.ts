@@ -26,7 +26,7 @@ export function page(results: Results, previous = ''): string {
           verdict === 'missed' ? '**missed**' : verdict,
         ]),
       ),
-      'In parentheses: the least and the greatest ratio of a single round. Figures of Apache APISIX were measured earlier on a machine of the same kind, one worker, ratios to the same nginx. TLS is not measured here yet.',
+      'In parentheses: the least and the greatest ratio of a single round. Figures of Apache APISIX were measured earlier on a machine of the same kind, one worker, ratios to the same nginx.',
       ...(missed.length === 0
         ? []
         : ['### Where the time goes', ...missed.map((one) => explanation(one, previous))]),

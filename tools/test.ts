@@ -38,8 +38,11 @@ const TESTS: readonly Step[] = [
   nodeTestStep('Whole-process tests pass', WHOLE_PROCESS),
   nodeTestStep('The whole-process tests pass with poisoned buffers', {
     ...WHOLE_PROCESS,
-    // The experiments are about processes and machines, and take their time.
-    exclude: [...WHOLE_PROCESS.exclude, 'test/chaos/**'],
+    // What is about processes, machines and pages rather than about bytes takes its time once.
+    exclude: [
+      ...WHOLE_PROCESS.exclude,
+      ...['chaos', 'cluster', 'docs', 'stores'].map((folder) => `test/${folder}/**`),
+    ],
     environment: { SLUICE_POISON: '1' },
   }),
   nodeTestStep('The package installs and runs', { files: ['test/package/*.test.ts'], concurrency: 1 }),

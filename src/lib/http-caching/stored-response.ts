@@ -19,6 +19,8 @@ export interface StoredResponse extends Validators {
   readonly receivedAt: number;
   readonly initialAge: number;
   readonly lifetime: number;
+  /** The origin said in so many words that it is for everybody. */
+  readonly public: boolean;
   /** It must be validated before each use. */
   readonly noCache: boolean;
   /** The client may accept it stale. */
@@ -64,6 +66,9 @@ const UNDERSTOOD = new Set([
   200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 500, 501, 502, 503, 504,
 ]);
 
+/** Statuses that judge one request's fields, its client or its moment, and so say nothing to others (RFC 6585 3 to 6, RFC 8470 5.2). */
+const OF_ONE_REQUEST = new Set([412, 413, 416, 417, 421, 425, 428, 429, 431, 511]);
+
 /** The directives that hold for a response, and whether they come from a targeted field. */
 export function directivesOf(
   fields: Fields,
@@ -82,18 +87,13 @@ export function storingOf(received: ReceivedResponse, policy: StoringPolicy): St
   const { status, fields, request, method } = received;
   const { directives, targeted } = directivesOf(fields, policy.targetedFields);
   const refused = (reason: string): Storing => ({ stored: undefined, reason });
-  if (status < 200 || status === 206 || status === 304) return refused('status');
+  if (status < 200 || status === 206 || status === 304 || OF_ONE_REQUEST.has(status))
+    return refused('status');
   if (directives.mustUnderstand) {
     if (!UNDERSTOOD.has(status)) return refused('status');
   } else if (directives.noStore) return refused('no-store');
   if (directives.private) return refused('private');
-  if (
-    request.header('authorization') !== undefined &&
-    !directives.public &&
-    !directives.mustRevalidate &&
-    directives.sMaxAge === undefined
-  )
-    return refused('authorization');
+  if (isForOneCaller(directives, request)) return refused('authorization');
   const setsCookie = fields.header('set-cookie') !== undefined;
   if (setsCookie && !directives.public && !policy.dropSetCookie) return refused('set-cookie');
   const names = parseVary(fields.headerValues('vary'));
@@ -164,6 +164,23 @@ export function freshened(
   return { ...made, vary: stored.vary };
 }
 
+/** Whether a confirmation has said that what it confirmed may not be kept for others any more. */
+export function isRevoked(confirmed: StoredResponse, request: Fields, policy: StoringPolicy): boolean {
+  const { directives } = directivesOf(new FieldList(confirmed.fields), policy.targetedFields);
+  if (directives.private || (directives.noStore && !directives.mustUnderstand)) return true;
+  return isForOneCaller(directives, request);
+}
+
+/** Whether it was asked for with credentials and nothing says that others may have it (RFC 9111 3.5). */
+function isForOneCaller(directives: Readonly<CacheDirectives>, request: Fields): boolean {
+  return (
+    request.header('authorization') !== undefined &&
+    !directives.public &&
+    !directives.mustRevalidate &&
+    directives.sMaxAge === undefined
+  );
+}
+
 /** A recipient with a clock says when a response came that doesn't (RFC 9110 6.6.1). */
 function addDate(kept: Field[], { fields, receivedAt }: ReceivedResponse): void {
   if (fields.header('date') === undefined) kept.push(['Date', new Date(receivedAt).toUTCString()]);
@@ -194,6 +211,7 @@ function make(
     etag: list.header('etag'),
     lastModified: modified === undefined ? undefined : parseHttpDate(modified, receivedAt),
     date: freshness.date,
+    public: directives.public,
     noCache: directives.noCache,
     mayBeStale: !silent,
     staleWhileRevalidate: strict ? 0 : (directives.staleWhileRevalidate ?? 0) * 1000,

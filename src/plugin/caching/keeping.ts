@@ -1,10 +1,11 @@
 import { FieldList } from '../../lib/http-caching/field-list.ts';
-import { freshened, type ReceivedResponse, storingOf } from '../../lib/http-caching/stored-response.ts';
+import { type ReceivedResponse, storingOf } from '../../lib/http-caching/stored-response.ts';
 import type { Cache } from '../cache.ts';
 import type { ResponseExchange } from '../exchange.ts';
 import type { CacheTurn } from './cache-turn.ts';
 import type { CachingRules } from './caching-rules.ts';
 import { Capture } from './capture.ts';
+import { confirm } from './confirming.ts';
 import type { Flights } from './flights.ts';
 import { sameResource } from './invalidation.ts';
 import { tagsOf } from './purging.ts';
@@ -33,7 +34,7 @@ export class Keeping {
   }
 
   /** What HEAD says of a stored response (RFC 9111 4.3.5). */
-  compare({ entry }: CacheTurn, received: ReceivedResponse): void {
+  compare({ entry, partition }: CacheTurn, received: ReceivedResponse): void {
     if (entry === undefined || received.status !== 200) return;
     const { fields } = received;
     const old = new FieldList(entry.response.fields);
@@ -43,7 +44,7 @@ export class Keeping {
         (name) => fields.header(name) === undefined || fields.header(name) === old.header(name),
       ) &&
       (length === undefined || Number(length) === entry.size);
-    if (same) this.#cache.refresh(entry, freshened(entry.response, received, this.#rules.policy));
+    if (same) confirm(this.#cache, entry, received, this.#rules.policy, partition);
     else this.#cache.remove(entry);
   }
 

@@ -1,10 +1,11 @@
 import { FieldList } from '../../lib/http-caching/field-list.ts';
-import { freshened, type ReceivedResponse, storingOf } from '../../lib/http-caching/stored-response.ts';
+import { type ReceivedResponse, storingOf } from '../../lib/http-caching/stored-response.ts';
 import type { Cache, CacheEntry } from '../cache.ts';
 import type { AccessExchange } from '../exchange.ts';
 import type { Kit } from '../kit.ts';
 import type { OwnResponse } from '../own-request.ts';
 import type { CachingRules } from './caching-rules.ts';
+import { confirm } from './confirming.ts';
 import { tagsOf } from './purging.ts';
 
 /** Fields of the client's request that ask for something else than the whole response as it is now. */
@@ -32,8 +33,8 @@ export class Refreshing {
     this.#maxBodyBytes = maxBodyBytes;
   }
 
-  /** Begins unless it is under way already. */
-  start(exchange: AccessExchange, entry: CacheEntry): void {
+  /** Begins unless it is under way already. `partition` is that of the caller, whose fields go along. */
+  start(exchange: AccessExchange, entry: CacheEntry, partition: string): void {
     const { destination, upstream, request } = exchange;
     if (destination === undefined || this.#underWay.has(entry.id)) return;
     const { response } = entry;
@@ -59,7 +60,7 @@ export class Refreshing {
         maxBodyBytes: this.#maxBodyBytes,
       })
       .then(
-        (answer) => this.#take(entry, answer, sent, requestedAt),
+        (answer) => this.#take(entry, partition, answer, sent, requestedAt),
         (error: Error) =>
           this.#kit.log.debug('a stored response could not be refreshed', {
             error: error.message,
@@ -68,7 +69,13 @@ export class Refreshing {
       .finally(() => this.#underWay.delete(entry.id));
   }
 
-  #take(entry: CacheEntry, answer: OwnResponse, request: FieldList, requestedAt: number): void {
+  #take(
+    entry: CacheEntry,
+    caller: string,
+    answer: OwnResponse,
+    request: FieldList,
+    requestedAt: number,
+  ): void {
     const fields = new FieldList(answer.headers);
     const received: ReceivedResponse = {
       method: 'GET',
@@ -80,17 +87,18 @@ export class Refreshing {
     };
     const { policy } = this.#rules;
     if (answer.status === 304) {
-      this.#cache.refresh(entry, freshened(entry.response, received, policy));
+      confirm(this.#cache, entry, received, policy, caller);
       return;
     }
     // An Upstream in trouble will be asked again while the old response may be used.
     if (answer.status >= 500) return;
     const storing = storingOf(received, policy);
-    if (storing.stored === undefined) {
+    const { resource, partition } = entry;
+    // What came may be for that caller alone, as far as nobody says that it is public.
+    if (storing.stored === undefined || (partition !== caller && !storing.isPublic)) {
       this.#cache.remove(entry);
       return;
     }
-    const { resource, partition } = entry;
     const tags = tagsOf((name) => fields.headerValues(name));
     void this.#cache.put({ resource, partition, response: storing.stored, tags, body: [answer.body] });
   }

@@ -4,7 +4,7 @@
 import { NO_DIRECTIVES, parseCacheControl } from '../../lib/http-caching/cache-control.ts';
 import { type Field, FieldList } from '../../lib/http-caching/field-list.ts';
 import { ageOf, mayReplaceError, reuseOf, suits } from '../../lib/http-caching/reuse.ts';
-import { freshened, type ReceivedResponse } from '../../lib/http-caching/stored-response.ts';
+import type { ReceivedResponse } from '../../lib/http-caching/stored-response.ts';
 import type { Cache, CacheEntry } from '../cache.ts';
 import type { Outcome } from '../define-plugin.ts';
 import {
@@ -19,6 +19,7 @@ import type { MaybePromise } from '../limits.ts';
 import { reply } from '../reply.ts';
 import type { CacheTurn, ForwardReason } from './cache-turn.ts';
 import type { CachingOutcome, CachingRules } from './caching-rules.ts';
+import { confirm } from './confirming.ts';
 import { Flights } from './flights.ts';
 import { invalidated } from './invalidation.ts';
 import { Keeping } from './keeping.ts';
@@ -102,7 +103,8 @@ export class ResponseCaching {
   ): MaybePromise<Outcome> {
     const { request } = exchange;
     const ours = own.find(({ response }) => suits(response, request));
-    const everybodys = shared.find(({ response }) => suits(response, request));
+    // What somebody unknown was answered is for such callers alone, unless it is public.
+    const everybodys = shared.find(({ response }) => response.public && suits(response, request));
     // The Upstream may have changed its mind about whom its answers are for.
     const entry =
       ours === undefined || (everybodys?.response.receivedAt ?? 0) > ours.response.receivedAt
@@ -137,7 +139,7 @@ export class ResponseCaching {
     }
     const { request } = exchange;
     const status: CacheStatus = reuse === 'fresh' ? 'hit' : reuse === 'stale' ? 'stale' : 'updating';
-    if (reuse === 'revalidating') this.#refreshing.start(exchange, entry);
+    if (reuse === 'revalidating') this.#refreshing.start(exchange, entry, turn.partition);
     exchange.cacheStatus = status;
     const added = this.#added(entry, now, {
       status,
@@ -283,13 +285,8 @@ export class ResponseCaching {
     received: ReceivedResponse,
     now: number,
   ): void {
-    const etag = received.fields.header('etag');
-    // A confirmation of another version says nothing of this one (RFC 9111 4.3.4).
-    if (etag === undefined || etag === entry.response.etag) {
-      const response = freshened(entry.response, received, this.#rules.policy);
-      this.#cache.refresh(entry, response);
-      turn.entry = { ...entry, response };
-    }
+    const response = confirm(this.#cache, entry, received, this.#rules.policy, turn.partition);
+    turn.entry = { ...entry, response };
     this.#serve(exchange, turn, 'revalidated', now);
     turn.flight?.land();
   }

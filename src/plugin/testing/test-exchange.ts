@@ -44,6 +44,9 @@ export interface ExchangeOptions {
   readonly needsBody: 'request' | 'response' | 'both' | undefined;
 }
 
+/** Where the Route goes. */
+const ROUTES: UpstreamHandle = { key: 'route' };
+
 class TestRequestView extends HeaderList implements RequestView {
   readonly method: string;
   readonly scheme: 'http' | 'https';
@@ -254,7 +257,7 @@ export class TestExchange
   }
 
   get destination(): UpstreamHandle | undefined {
-    return this.chosenUpstream;
+    return this.chosenUpstream ?? ROUTES;
   }
 
   useUpstream(upstream: UpstreamHandle): void {

@@ -67,6 +67,7 @@ function response(more: Partial<StoredResponse> = {}): StoredResponse {
     etag: undefined,
     lastModified: undefined,
     date: now,
+    public: false,
     noCache: false,
     mayBeStale: true,
     staleWhileRevalidate: 0,

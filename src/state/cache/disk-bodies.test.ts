@@ -42,6 +42,7 @@ const entry = (resource: string, body: string) => {
       etag: undefined,
       lastModified: undefined,
       date: at,
+      public: false,
       noCache: false,
       mayBeStale: true,
       staleWhileRevalidate: 0,

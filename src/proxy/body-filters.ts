@@ -5,7 +5,9 @@ import type { ExchangeResponse } from './views.ts';
 export interface FilteredBody {
   onFilteredData(bytes: Uint8Array): void;
   onFilteredEnd(): void;
-  /** A filter that could not keep up takes more. */
+  /** A filter can't keep up: no more should come until `onFilterReady`. */
+  onFilterFull(): void;
+  /** Every filter that could not keep up takes more. */
   onFilterReady(): void;
   onFilterFailure(error: Error): void;
 }
@@ -22,6 +24,8 @@ export class BodyFilters {
   readonly #filters: readonly BodyFilter[];
   readonly #links: readonly Link[];
   readonly #body: FilteredBody;
+  /** Those that can't keep up. */
+  readonly #full = new Set<number>();
   #over = false;
 
   constructor(filters: readonly BodyFilter[], body: FilteredBody) {
@@ -35,9 +39,8 @@ export class BodyFilters {
     return this.#filters.every((filter) => filter.keepsLength === true);
   }
 
-  /** Gives a piece to the first filter; false when no more should come until `onFilterReady`. */
-  write(bytes: Uint8Array): boolean {
-    return this.writeTo(0, bytes);
+  write(bytes: Uint8Array): void {
+    this.writeTo(0, bytes);
   }
 
   end(): void {
@@ -58,11 +61,14 @@ export class BodyFilters {
     for (const filter of this.#filters) filter.abort?.();
   }
 
-  writeTo(index: number, bytes: Uint8Array): boolean {
-    if (this.#over) return true;
+  writeTo(index: number, bytes: Uint8Array): void {
+    if (this.#over) return;
     if (index === this.#filters.length) this.#body.onFilteredData(bytes);
-    else return this.#filters[index].write(bytes, this.#links[index]) !== false;
-    return true;
+    // What the filters before it have made goes on; it is the source that must wait.
+    else if (this.#filters[index].write(bytes, this.#links[index]) === false && !this.#over) {
+      this.#full.add(index);
+      this.#body.onFilterFull();
+    }
   }
 
   endTo(index: number): void {
@@ -75,8 +81,9 @@ export class BodyFilters {
     this.#body.onFilteredEnd();
   }
 
-  ready(): void {
-    if (!this.#over) this.#body.onFilterReady();
+  ready(index: number): void {
+    this.#full.delete(index);
+    if (!this.#over && this.#full.size === 0) this.#body.onFilterReady();
   }
 
   fail(error: Error): void {
@@ -97,7 +104,6 @@ class Link implements BodySink {
 
   write(bytes: Uint8Array): void {
     if (this.#ended || bytes.length === 0) return;
-    // A filter further on that can't keep up says so by itself: what this one has is already made.
     this.#filters.writeTo(this.#next, bytes);
   }
 
@@ -108,7 +114,7 @@ class Link implements BodySink {
   }
 
   resume(): void {
-    this.#filters.ready();
+    this.#filters.ready(this.#next - 1);
   }
 
   fail(error: Error): void {

@@ -240,7 +240,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
   }
 
   onSourceData(bytes: Uint8Array): void {
-    if (bytes.length > 0 && this.#filters?.write(bytes) === false) this.#onFilterFull();
+    if (bytes.length > 0) this.#filters?.write(bytes);
   }
 
   onSourceEnd(): void {
@@ -253,7 +253,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
 
   // The pace.
 
-  #onFilterFull(): void {
+  onFilterFull(): void {
     this.#filterFull = true;
     this.#pause();
   }
@@ -367,7 +367,7 @@ export class Responding implements ChunkSink, FilteredBody, SourceSink {
     if (this.#watching !== null && end > start) this.#watching.write(bytes.subarray(start, end));
     if (this.#mode === 'replace') return;
     if (this.#mode === 'filter') {
-      if (end > start && this.#filters?.write(bytes.subarray(start, end)) === false) this.#onFilterFull();
+      if (end > start) this.#filters?.write(bytes.subarray(start, end));
       return;
     }
     if (this.#mode === 'dechunk') {
@@ -415,6 +415,7 @@ const NO_TRAILERS: number[] = [];
 const NOBODY: FilteredBody = {
   onFilteredData() {},
   onFilteredEnd() {},
+  onFilterFull() {},
   onFilterReady() {},
   onFilterFailure() {},
 };

@@ -120,6 +120,8 @@ export interface RewriteExchange extends Base {
 export interface AccessExchange extends Base {
   readonly upstream: UpstreamRequestView;
   readonly consumer: Consumer | undefined;
+  /** It has ended while a handler waited: its client has left, and no other phase will hear of it. */
+  readonly ended: boolean;
   /** Where this Exchange will go: the Upstream that a Plugin chose, else the Route's. */
   readonly destination: UpstreamHandle | undefined;
   /**

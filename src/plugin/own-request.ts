@@ -1,4 +1,4 @@
-import type { UpstreamHandle } from './exchange.ts';
+import type { AccessExchange, UpstreamHandle } from './exchange.ts';
 
 /** A request that the gateway makes for itself: to refresh a cache, to mirror, to ask somebody. */
 export interface OwnRequest {
@@ -9,6 +9,11 @@ export interface OwnRequest {
   readonly target: string;
   /** Fields, Host among them; framing and hop-by-hop fields are the engine's. */
   readonly headers: readonly (readonly [name: string, value: string])[];
+  /**
+   * Whose client X-Real-IP and X-Forwarded-* tell of, as they would for its own request. None of them
+   * is sent without; those in `headers` are never believed.
+   */
+  readonly onBehalfOf?: AccessExchange;
   readonly body?: Uint8Array;
   /** Milliseconds for all of it; 60 000 unless given. */
   readonly timeoutMs?: number;

@@ -211,6 +211,10 @@ export class Exchange
     return this.forwarding.begun;
   }
 
+  get ended(): boolean {
+    return this.stage === Stage.Ended;
+  }
+
   get destination(): Upstream | undefined {
     return this.chosenUpstream ?? this.route?.upstream;
   }

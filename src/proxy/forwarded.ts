@@ -73,6 +73,22 @@ export function writeForwarded(exchange: Exchange): void {
   }
 }
 
+const NAMES = ['X-Real-IP', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Port', 'X-Forwarded-Host'];
+
+/** What the Upstream is told of the client of an Exchange, for a request that is made on its behalf. */
+export function forwardedLines(exchange: Exchange): Buffer {
+  output.begin();
+  exchange.host.writeForwarded(exchange);
+  const { edits } = exchange.request;
+  for (const name of NAMES) {
+    const set = edits.empty ? undefined : edits.added(name.toLowerCase());
+    if (set !== undefined) writeText(bytes(`${name}: `), set);
+  }
+  const lines = Buffer.from(output.bytes.subarray(0, output.length));
+  output.begin();
+  return lines;
+}
+
 /** Says in the PROXY protocol for whom a connection to a Target is made. */
 export function announcement(version: ProxyVersion, { request, connection, localPort }: Exchange): Buffer {
   return proxyHeader(

@@ -6,6 +6,7 @@ import { ChunkedScanner } from '../http/chunked.ts';
 import { ClientConnection } from '../http/client-connection.ts';
 import { COMPLETE, MORE } from '../http/field-parser.ts';
 import { Head } from '../http/head.ts';
+import { output } from '../http/output.ts';
 import { parseResponse } from '../http/response-parser.ts';
 import type { ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
 import { type Transport, type TransportOwner, WRITTEN, type WriteResult } from '../http/transport.ts';
@@ -13,6 +14,7 @@ import { deadlinesOf } from '../lib/deadlines.ts';
 import type { OwnRequest, OwnResponse } from '../plugin/own-request.ts';
 import { Exchange } from './exchange.ts';
 import type { ExchangeHost } from './exchange-host.ts';
+import { forwardedLines } from './forwarded.ts';
 import type { Upstream } from './upstream.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -55,6 +57,7 @@ class OwnConversation implements ConnectionHost, ExchangeHost, Transport {
   readonly tls = null;
   readonly unsent = 0;
   readonly #request: OwnRequest;
+  readonly #forwarded: Buffer | undefined;
   readonly #resolve: (response: OwnResponse) => void;
   readonly #reject: (error: Error) => void;
   readonly #head = new Head();
@@ -70,6 +73,8 @@ class OwnConversation implements ConnectionHost, ExchangeHost, Transport {
 
   constructor(request: OwnRequest, resolve: (response: OwnResponse) => void, reject: (error: Error) => void) {
     this.#request = request;
+    // Now, as its Exchange may be another's when the request goes.
+    this.#forwarded = request.onBehalfOf && forwardedLines(request.onBehalfOf as Exchange);
     this.#resolve = resolve;
     this.#reject = reject;
     this.maxCollectedBytes = request.maxBodyBytes ?? MAX_BODY_BYTES;
@@ -112,7 +117,9 @@ class OwnConversation implements ConnectionHost, ExchangeHost, Transport {
     exchange.forwarding.keepFirst();
   }
 
-  writeForwarded(): void {}
+  writeForwarded(): void {
+    if (this.#forwarded !== undefined) output.putAll(this.#forwarded);
+  }
 
   portText(port: number): string {
     return String(port);

@@ -214,6 +214,55 @@ test('serves what is too old while it fetches it anew', async (t) => {
   assert.notEqual(next.body, 'version 1');
 });
 
+test('tells the Upstream of the client also when it fetches anew, and what the client claims of itself no more than else', async (t) => {
+  let version = 0;
+  const setting = await setUp(t, (request, response) => {
+    const told = Object.entries(request.headers).filter(([name]) =>
+      /^x-(forwarded|real|consumer)/.test(name),
+    );
+    response.setHeader('Cache-Control', 'max-age=0, stale-while-revalidate=60');
+    response.setHeader('X-Version', String(++version));
+    response.setHeader('ETag', `"${version}"`);
+    response.end(JSON.stringify(told.sort()));
+  });
+  const claims = {
+    'X-Forwarded-Host': 'evil.example',
+    'X-Forwarded-For': '192.0.2.1',
+    'X-Consumer-Username': 'root',
+  };
+  const first = await setting.get('/');
+  assert.match(first.body, /x-forwarded-proto/);
+  await setting.get('/', { headers: claims });
+  let next = await setting.get('/');
+  for (let tries = 0; next.headers['x-version'] === '1' && tries < 100; tries++)
+    next = await setting.get('/');
+  assert.notEqual(next.headers['x-version'], '1', 'it was fetched anew');
+  assert.equal(next.body, first.body);
+});
+
+test('one that waited and left is waited for by nobody', async (t) => {
+  const waiting: http.ServerResponse[] = [];
+  const setting = await setUp(t, (_request, response) => void waiting.push(response), {
+    config: { collapse_timeout: 12 },
+  });
+  const request = `GET / HTTP/1.1\r\nHost: 127.0.0.1:${setting.gateway.port}\r\n\r\n`;
+  const leaving = [];
+  for (let count = 1; count <= 2; count++) {
+    const client = await RawClient.connect(setting.gateway.port);
+    client.write(request);
+    leaving.push(client);
+    await until('it came', () => setting.gateway.dataPlane.connectionCount === count && waiting.length === 1);
+  }
+  leaving[1].reset();
+  await until('the one that waited is recorded', () => setting.gateway.records.length === 1);
+  leaving[0].reset();
+  await until('the one that was asked for is recorded', () => setting.gateway.records.length === 2);
+  const later = setting.get('/');
+  await until('it was asked for', () => waiting.length === 2);
+  fresh({} as http.IncomingMessage, waiting[1]);
+  assert.equal((await later).body, 'hello');
+});
+
 test('stands in for an Upstream that fails, unless it may not', async (t) => {
   let failing: 'no' | 'status' | 'silence' = 'no';
   const setting = await setUp(t, (request, response) => {

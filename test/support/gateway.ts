@@ -128,7 +128,7 @@ export class Gateway {
       log,
       clock: { now: Date.now, monotonic: () => performance.now() },
       random: Math.random,
-      delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+      delay: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds).unref()),
       send: sendOwnRequest,
       gauge: () => {},
       cache: options.cache,

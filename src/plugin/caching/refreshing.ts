@@ -57,6 +57,8 @@ export class Refreshing {
           ...host,
           ...conditions,
         ],
+        // Or an answer would be kept that the Upstream gives when it knows neither scheme nor host.
+        onBehalfOf: exchange,
         maxBodyBytes: this.#maxBodyBytes,
       })
       .then(

@@ -160,6 +160,8 @@ export class ResponseCaching {
     entry?: CacheEntry,
     body?: Uint8Array,
   ): MaybePromise<Outcome> {
+    // Its log phase is over: a flight that it began now would never land.
+    if (exchange.ended) return undefined;
     if (turn.directives.onlyIfCached) {
       exchange.cacheStatus = 'miss';
       return reply(504, undefined, { reason: 'only_if_cached' });

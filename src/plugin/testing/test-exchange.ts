@@ -256,6 +256,10 @@ export class TestExchange
     if (port !== undefined) this.request.clientPort = port;
   }
 
+  get ended(): boolean {
+    return false;
+  }
+
   get destination(): UpstreamHandle | undefined {
     return this.chosenUpstream ?? ROUTES;
   }

@@ -116,8 +116,9 @@ export class ResponseCaching {
       return this.#miss(exchange, turn, reason);
     }
     let reuse = reuseOf(entry.response, turn.directives, now);
-    // The gateway itself can't ask in a Consumer's name.
-    if (reuse === 'revalidating' && entry.partition !== this.#shared[request.scheme]) reuse = 'validate';
+    // The gateway itself can't ask in a Consumer's name, nor judge by rules that need a client's request.
+    const asksItself = this.#rules.validates && entry.partition === this.#shared[request.scheme];
+    if (reuse === 'revalidating' && !asksItself) reuse = 'validate';
     const body = reuse === 'validate' && !this.#rules.validates ? undefined : this.#cache.body(entry);
     if (body instanceof Promise) {
       return body.then((bytes) => this.#use(exchange, turn, entry, bytes, reuse, now));

@@ -163,3 +163,21 @@ test('refuses what APISIX refuses, in its words', () => {
   );
   assert.match(checkConfig(proxyCache, { cache_key: ['$a-b'] }) ?? '', /cache_key/);
 });
+
+test('never keeps what is fetched in the background unasked: it might be what must not be stored', async () => {
+  const cache = cached(memory);
+  const upstream = answer({ 'Cache-Control': 'max-age=1, stale-while-revalidate=600' });
+  await cache.status({}, upstream);
+  cache.clock.advance(11_000);
+  assert.equal(await cache.status({}, answer({}, 403)), 'EXPIRED');
+  assert.equal(await cache.status({}, upstream), 'EXPIRED');
+});
+
+test('tells ports of the host apart, since the Upstream may put them into its answer', async () => {
+  const cache = cached(memory);
+  const ask = (host: string) => cache.status({ host });
+  assert.equal(await ask('a.test:1337'), 'MISS');
+  assert.equal(await ask('a.test'), 'MISS');
+  assert.equal(await ask('A.test'), 'HIT');
+  assert.equal(await ask('a.test:1337'), 'HIT');
+});

@@ -117,7 +117,7 @@ export const proxyCache = definePlugin({
 
 function rulesOf(config: Config, kit: Kit, maxBodyBytes: number): CachingRules {
   const { cache_control: heedsRequest, cache_strategy: strategy } = config;
-  const key = config.cache_key.map((part) => valueFor(part, kit));
+  const key = config.cache_key.map((part) => (part === '$host' ? hostWithPort : valueFor(part, kit)));
   const bypass = anyOf(config.cache_bypass, kit);
   const noCache = anyOf(config.no_cache, kit);
   const statuses = new Set(config.cache_http_status);
@@ -164,6 +164,12 @@ type Value = (exchange: AccessExchange | ResponseExchange) => string | undefined
 
 function valueFor(text: string, kit: Kit): Value {
   return text.startsWith('$') ? kit.variable(text) : () => text;
+}
+
+/** A port that a client makes up may stand in the answer, in redirects for example: others must not get it. */
+function hostWithPort({ request }: Parameters<Value>[0]): string {
+  const { host, authority } = request;
+  return host + (/:\d+$/.exec(authority)?.[0] ?? '');
 }
 
 function anyOf(texts: readonly string[] | undefined, kit: Kit): (exchange: Parameters<Value>[0]) => boolean {

@@ -235,3 +235,35 @@ test('is the same as one map, for any history', () => {
     }),
   );
 });
+
+test('counts all that an entry keeps: words of the request that Vary names, tags, and what a confirmation adds', () => {
+  const { all } = zones(1, 1 << 20);
+  const [zone] = all;
+  const long = (seed: number) => `${seed}`.padEnd(4_000, 'x');
+  for (let index = 0; index < 1_000; index++) {
+    now++;
+    zone.put({
+      ...entry(`a/${index}`, 'b', { tags: [long(index), `${long(index)}2`] }),
+      response: response({ vary: [['accept-language', long(index)]] }),
+    });
+  }
+  assert.ok(zone.figures.entries < 90, `${zone.figures.entries} entries of 12 kB in 1 MiB`);
+  const [first] = zone.find('a/999', 'p');
+  const before = zone.figures.bytes;
+  zone.refresh(first, response({ fields: [['X-More', long(1)]], vary: first.response.vary }));
+  assert.ok(zone.figures.bytes >= before + 4_000);
+  zone.remove(first);
+  for (let index = 0; index < 1_000; index++) zone.purge({ by: 'resource', value: `a/${index}` });
+  assert.equal(zone.figures.bytes, 0);
+});
+
+test('makes room for what confirmations add', () => {
+  const { all } = zones(1, 1 << 20);
+  const [zone] = all;
+  for (let index = 0; index < 500; index++) zone.put(entry(`a/${index}`, 'b'));
+  for (let index = 0; index < 500; index++) {
+    const [found] = zone.find(`a/${index}`, 'p');
+    if (found !== undefined) zone.refresh(found, response({ fields: [['X', 'x'.repeat(10_000)]] }));
+  }
+  assert.ok(zone.figures.bytes <= 1 << 20);
+});

@@ -18,6 +18,8 @@ const MOST_CHANCES = 16;
 const BATCH = 256;
 /** What an entry costs besides its texts and its body, about. */
 const ENTRY_BYTES = 600;
+/** What the index by tag costs for one tag of one entry, about. */
+const TAG_BYTES = 100;
 
 export interface ZoneOptions {
   readonly name: string;
@@ -51,7 +53,7 @@ class Entry implements CacheEntry, HeldEntry {
   /** The second of its last use when its owner last looked. */
   seen = 0;
   /** Bytes of its part of the index. */
-  readonly cost: number;
+  cost: number;
 
   constructor(from: SharedEntry) {
     this.id = from.id;
@@ -62,10 +64,17 @@ class Entry implements CacheEntry, HeldEntry {
     this.tags = from.tags;
     this.size = from.size;
     this.place = from.place;
-    let cost = ENTRY_BYTES + from.resource.length + from.partition.length;
-    for (const [name, value] of from.response.fields) cost += name.length + value.length;
-    this.cost = cost;
+    this.cost = costOf(from);
   }
+}
+
+/** Bytes of an entry's part of the index, about. Clients choose the words that Vary names, so these count, too. */
+function costOf({ resource, partition, response, tags }: SharedEntry): number {
+  let cost = ENTRY_BYTES + resource.length + partition.length;
+  for (const [name, value] of response.fields) cost += name.length + value.length;
+  for (const [name, value = ''] of response.vary) cost += name.length + value.length;
+  for (const tag of tags) cost += TAG_BYTES + tag.length;
+  return cost;
 }
 
 export class CacheZone implements Cache {
@@ -144,7 +153,7 @@ export class CacheZone implements Cache {
   refresh(entry: CacheEntry, response: StoredResponse): void {
     const own = this.#entries.get(entry.id);
     if (own === undefined || this.#purges.concern({ ...own, response })) return;
-    own.response = response;
+    this.#renew(own, response);
     this.#tell({ zone: this.name, type: 'refresh', id: own.id, response });
   }
 
@@ -235,7 +244,7 @@ export class CacheZone implements Cache {
       case 'refresh': {
         const entry = this.#entries.get(message.id);
         if (entry !== undefined && message.response.receivedAt >= entry.response.receivedAt)
-          entry.response = message.response;
+          this.#renew(entry, message.response);
         return;
       }
       case 'drop':
@@ -296,6 +305,15 @@ export class CacheZone implements Cache {
       this.#ownedIndex += entry.cost * this.#options.workers;
     }
     return true;
+  }
+
+  #renew(entry: Entry, response: StoredResponse): void {
+    entry.response = response;
+    if (entry.owner !== this.#options.worker) return;
+    const before = entry.cost;
+    entry.cost = costOf(entry);
+    this.#ownedIndex += (entry.cost - before) * this.#options.workers;
+    this.#makeRoom();
   }
 
   #drop(entry: Entry): void {

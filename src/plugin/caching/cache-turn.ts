@@ -11,6 +11,8 @@ export interface CacheTurn {
   readonly resource: string;
   /** Where an answer for this caller alone is kept. */
   readonly partition: string;
+  /** Where an answer for everybody is kept. */
+  readonly shared: string;
   readonly directives: Readonly<CacheDirectives>;
   forwarded: ForwardReason;
   /** The response may be stored. */

@@ -39,6 +39,8 @@ export interface CachingRules {
   readonly isolatesConsumers: boolean;
   /** What a request asks for; undefined where it can't be cached. */
   resource(exchange: AccessExchange): string;
+  /** What more keeps answers apart, though they are purged together; mostly empty. */
+  apart(exchange: AccessExchange): string;
   /** The request goes past the cache. */
   bypasses(exchange: AccessExchange, directives: Readonly<CacheDirectives>): boolean;
   /** The response may be stored, whatever the policy says. */

@@ -16,21 +16,12 @@ export class Keeping {
   readonly #rules: CachingRules;
   readonly #flights: Flights;
   readonly #maxBodyBytes: number;
-  /** Where answers for everybody are kept. */
-  readonly #shared: Readonly<Record<'http' | 'https', string>>;
 
-  constructor(
-    cache: Cache,
-    rules: CachingRules,
-    flights: Flights,
-    maxBodyBytes: number,
-    shared: Readonly<Record<'http' | 'https', string>>,
-  ) {
+  constructor(cache: Cache, rules: CachingRules, flights: Flights, maxBodyBytes: number) {
     this.#cache = cache;
     this.#rules = rules;
     this.#flights = flights;
     this.#maxBodyBytes = maxBodyBytes;
-    this.#shared = shared;
   }
 
   /** What HEAD says of a stored response (RFC 9111 4.3.5). */
@@ -68,8 +59,7 @@ export class Keeping {
       return false;
     const storing = storingOf({ ...received, requestedAt: turn.requestedAt }, this.#rules.policy);
     if (storing.stored === undefined) return false;
-    const shared = this.#shared[request.scheme];
-    const partition = storing.isPublic ? shared : turn.partition;
+    const partition = storing.isPublic ? turn.shared : turn.partition;
     const { stored } = storing;
     const tags = tagsOf((name) => received.fields.headerValues(name));
     const { resource, flight } = turn;

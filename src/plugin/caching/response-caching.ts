@@ -49,7 +49,7 @@ export class ResponseCaching {
     this.#flights = new Flights(cache, kit, rules.collapseMs);
     const maxBodyBytes = Math.min(rules.maxBodyBytes, cache.maxBodyBytes);
     this.#refreshing = new Refreshing(cache, rules, kit, maxBodyBytes);
-    this.#keeping = new Keeping(cache, rules, this.#flights, maxBodyBytes, this.#shared);
+    this.#keeping = new Keeping(cache, rules, this.#flights, maxBodyBytes);
   }
 
   access(exchange: AccessExchange): MaybePromise<Outcome> {
@@ -59,7 +59,9 @@ export class ResponseCaching {
     const directives = rules.heedsRequest
       ? parseCacheControl(request.headerValues('cache-control'))
       : NO_DIRECTIVES;
-    const turn = newTurn(rules.resource(exchange), this.#partition(exchange), directives);
+    const apart = rules.apart(exchange);
+    const shared = apart === '' ? this.#shared[request.scheme] : this.#shared[request.scheme] + apart;
+    const turn = newTurn(rules.resource(exchange), this.#partition(exchange, shared), shared, directives);
     if (!rules.methods.has(method) || exchange.upstream.method !== method) {
       return this.#forward(exchange, turn, 'method', method === 'POST' && rules.invalidates);
     }
@@ -76,8 +78,7 @@ export class ResponseCaching {
     return this.#lookUp(exchange, turn);
   }
 
-  #partition({ consumer, request }: AccessExchange): string {
-    const shared = this.#shared[request.scheme];
+  #partition({ consumer }: AccessExchange, shared: string): string {
     return consumer !== undefined && this.#rules.isolatesConsumers
       ? `${shared}|${consumer.username}`
       : shared;
@@ -85,7 +86,7 @@ export class ResponseCaching {
 
   #lookUp(exchange: AccessExchange, turn: CacheTurn): MaybePromise<Outcome> {
     const own = this.#cache.find(turn.resource, turn.partition);
-    const shared = this.#shared[exchange.request.scheme];
+    const { shared } = turn;
     const others = shared === turn.partition ? NONE : this.#cache.find(turn.resource, shared);
     if (own instanceof Promise || others instanceof Promise) {
       return Promise.all([own, others]).then(([first, second]) =>
@@ -117,7 +118,7 @@ export class ResponseCaching {
     }
     let reuse = reuseOf(entry.response, turn.directives, now);
     // The gateway itself can't ask in a Consumer's name, nor judge by rules that need a client's request.
-    const asksItself = this.#rules.validates && entry.partition === this.#shared[request.scheme];
+    const asksItself = this.#rules.validates && entry.partition === turn.shared;
     if (reuse === 'revalidating' && !asksItself) reuse = 'validate';
     const body = reuse === 'validate' && !this.#rules.validates ? undefined : this.#cache.body(entry);
     if (body instanceof Promise) {
@@ -342,10 +343,16 @@ function hasBody(request: RequestView): boolean {
 
 const NONE: readonly CacheEntry[] = [];
 
-function newTurn(resource: string, partition: string, directives: CacheTurn['directives']): CacheTurn {
+function newTurn(
+  resource: string,
+  partition: string,
+  shared: string,
+  directives: CacheTurn['directives'],
+): CacheTurn {
   return {
     resource,
     partition,
+    shared,
     directives,
     forwarded: 'uri-miss',
     storing: true,

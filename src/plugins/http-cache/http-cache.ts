@@ -138,6 +138,7 @@ function rulesOf(config: Static<typeof schema>): CachingRules {
     validates: true,
     isolatesConsumers: config.consumer_isolation,
     resource: resourceOf,
+    apart: () => '',
     bypasses: () => false,
     accepts: () => true,
     marks: config.cache_status ? cacheStatusField : () => [],

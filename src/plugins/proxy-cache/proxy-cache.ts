@@ -117,7 +117,8 @@ export const proxyCache = definePlugin({
 
 function rulesOf(config: Config, kit: Kit, maxBodyBytes: number): CachingRules {
   const { cache_control: heedsRequest, cache_strategy: strategy } = config;
-  const key = config.cache_key.map((part) => (part === '$host' ? hostWithPort : valueFor(part, kit)));
+  const key = config.cache_key.map((part) => valueFor(part, kit));
+  const hasHost = config.cache_key.includes('$host');
   const bypass = anyOf(config.cache_bypass, kit);
   const noCache = anyOf(config.no_cache, kit);
   const statuses = new Set(config.cache_http_status);
@@ -143,6 +144,8 @@ function rulesOf(config: Config, kit: Kit, maxBodyBytes: number): CachingRules {
     invalidates: false,
     validates: false,
     isolatesConsumers: config.consumer_isolation,
+    // `$host` has no port, and one that a client makes up may stand in the answer's redirects.
+    apart: ({ request }) => (hasHost ? (/:\d+$/.exec(request.authority)?.[0] ?? '') : ''),
     resource: (exchange) => key.map((part) => part(exchange) ?? '').join(''),
     bypasses: (exchange, directives) => directives.noCache || bypass(exchange),
     accepts(exchange, status) {
@@ -164,12 +167,6 @@ type Value = (exchange: AccessExchange | ResponseExchange) => string | undefined
 
 function valueFor(text: string, kit: Kit): Value {
   return text.startsWith('$') ? kit.variable(text) : () => text;
-}
-
-/** A port that a client makes up may stand in the answer, in redirects for example: others must not get it. */
-function hostWithPort({ request }: Parameters<Value>[0]): string {
-  const { host, authority } = request;
-  return host + (/:\d+$/.exec(authority)?.[0] ?? '');
 }
 
 function anyOf(texts: readonly string[] | undefined, kit: Kit): (exchange: Parameters<Value>[0]) => boolean {

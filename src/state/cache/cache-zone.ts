@@ -11,7 +11,7 @@ import type { FlightClaims } from './flight-claims.ts';
 import { concerns, RecentPurges } from './recent-purges.ts';
 
 /** Variants of one resource in one partition: a Vary on something that is always new must not fill the zone. */
-const MOST_VARIANTS = 64;
+export const MOST_VARIANTS = 64;
 /** Entries that were used lately and may stay, per one that must go. */
 const MOST_CHANCES = 16;
 /** Entries in one message to a worker that begins. */

@@ -11,7 +11,7 @@ import type { RedisClient } from '../redis/open-redis.ts';
 import type { RedisLink } from '../redis/redis-link.ts';
 import { RedisScript } from '../redis/redis-script.ts';
 import { RedisUnavailable } from '../redis/redis-unavailable.ts';
-import type { CacheZone } from './cache-zone.ts';
+import { type CacheZone, MOST_VARIANTS } from './cache-zone.ts';
 
 /** Others hear of a purge within so long, and of one that was made while Redis was away. */
 const POLL_MS = 300;
@@ -32,6 +32,23 @@ if last[2] and tonumber(last[2]) >= at then at = tonumber(last[2]) + 1 end
 redis.call('ZADD', KEYS[1], string.format('%.0f', at), string.format('%.0f', at) .. ' ' .. ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -tonumber(ARGV[2]) - 1)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`);
+
+/** ARGV: which variant, what it is, ms to keep it, how many variants may be kept. The key is a hash of all variants. */
+const KEEP = new RedisScript(`
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local surplus = redis.call('HLEN', KEYS[1]) - tonumber(ARGV[4])
+if surplus > 0 then
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if surplus == 0 then break end
+    if field ~= ARGV[1] then
+      redis.call('HDEL', KEYS[1], field)
+      surplus = surplus - 1
+    end
+  end
+end
 return 1
 `);
 
@@ -137,9 +154,7 @@ export class RedisZone implements Cache {
     const key = this.#keyOf(entry.resource, entry.partition);
     const value = encode(entry, body);
     const ttl = Math.ceil(Math.min(left, LONGEST_MS));
-    void this.#send(key, (client) =>
-      client.multi().hset(key, fieldOf(response), value).pexpire(key, ttl).exec(),
-    );
+    void this.#send(key, (client) => KEEP.run(client, key, fieldOf(response), value, ttl, MOST_VARIANTS));
   }
 
   /** What other machines have stored, as far as nobody has purged it. */

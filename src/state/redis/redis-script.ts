@@ -11,7 +11,7 @@ export class RedisScript {
     this.#hash = createHash('sha1').update(lua).digest('hex');
   }
 
-  run(client: RedisClient, key: string, ...args: (string | number)[]): Promise<unknown> {
+  run(client: RedisClient, key: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
     return client.call('evalsha', this.#hash, 1, key, ...args).catch((error: Error) => {
       // A server that has been restarted, or another one after a failover.
       if (!error.message.startsWith('NOSCRIPT')) throw error;

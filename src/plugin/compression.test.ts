@@ -133,6 +133,19 @@ test('weakens a strong ETag and takes away what is about the bytes', async () =>
   assert.equal((await through({ headers: { etag: 'W/"a"' } })).headers.etag, 'W/"a"');
 });
 
+test('gives a 304 the tag that the compressed body had', async () => {
+  const etag = async (accepted: string) =>
+    (
+      await through(
+        { status: 304, headers: { etag: '"a"' } },
+        {},
+        { headers: { 'accept-encoding': accepted } },
+      )
+    ).headers.etag;
+  assert.equal(await etag('gzip'), 'W/"a"');
+  assert.equal(await etag('br, gzip;q=0'), '"a"');
+});
+
 test('names Accept-Encoding in Vary once, also to those who got no compressed body', async () => {
   const plain = await through({ headers: { vary: 'Origin' } }, {}, { headers: { 'accept-encoding': 'br' } });
   assert.deepEqual(plain.headers.vary, 'Origin, Accept-Encoding');

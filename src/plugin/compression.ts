@@ -90,8 +90,10 @@ export function compress(
 ): void {
   const { request, response } = exchange;
   if (response.status === 304) {
-    // What it stands for may have been compressed (RFC 9110 15.4.5).
+    // What it stands for may have been compressed, and has the tag that it had then (RFC 9110 15.4.5).
     if (config.vary) addVary(response);
+    const { weight: weightOf } = parseAcceptEncoding(request.headerValues('accept-encoding').join(','));
+    if (weightOf(compression.coding) > 0) weaken(response);
     return;
   }
   if (!qualifies(exchange, config)) return;
@@ -113,7 +115,11 @@ export function compress(
   exchange.set(chosen, filter);
   response.filterBody(filter);
   for (const name of ABOUT_BYTES) if (response.header(name) !== undefined) response.removeHeader(name);
-  // The bytes differ, what they mean doesn't (RFC 9110 8.8.1).
+  weaken(response);
+}
+
+/** The bytes differ, what they mean doesn't (RFC 9110 8.8.1). */
+function weaken(response: ResponseExchange['response']): void {
   const etag = response.header('etag');
   if (etag?.startsWith('"')) response.setHeader('ETag', `W/${etag}`);
 }

@@ -2,6 +2,7 @@ import { Type } from '../../lib/schema.ts';
 import { definePlugin } from '../../plugin/define-plugin.ts';
 import { type RequestView, type ResponseView, slot } from '../../plugin/exchange.ts';
 import { reply } from '../../plugin/reply.ts';
+import { decodeBase64 } from './base64-body.ts';
 import { GrpcWebBody } from './grpc-web-body.ts';
 
 const config = Type.Object({
@@ -34,13 +35,6 @@ function grpcPath(path: string, uri: string | undefined, keepsPrefix: boolean): 
   const rest = path.slice(uri.length - 1);
   if (rest.startsWith('/')) return rest;
   return keepsPrefix ? path : `/${rest}`;
-}
-
-/** The bytes of a body in Base64, which may be several texts in a row; undefined when it isn't one. */
-function decode(body: Uint8Array): Buffer | undefined {
-  const text = Buffer.from(body).toString('latin1');
-  if (!/^(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)*$/.test(text)) return undefined;
-  return Buffer.concat((text.match(/[^=]+=*/g) ?? []).map((part) => Buffer.from(part, 'base64')));
 }
 
 function isPreflight(request: RequestView): boolean {
@@ -84,7 +78,7 @@ export const grpcWeb = definePlugin({
         const path = grpcPath(upstream.path, exchange.variable('matched_uri'), keepsPrefix);
         if (path === undefined) return refuse("the Route's uri must end with *");
         if (inBase64 && request.body.length > 0) {
-          const body = decode(request.body);
+          const body = decodeBase64(request.body);
           if (body === undefined) return refuse('the body is not Base64');
           upstream.body = body;
         }

@@ -1,5 +1,6 @@
 // Conditional and range requests for a file (RFC 9110 13 and 14).
 
+import { type ByteRange, resolveRange } from '../../lib/http-caching/byte-range.ts';
 import type { RequestView } from '../../plugin/exchange.ts';
 
 /** What a file's version is known by. */
@@ -32,12 +33,6 @@ export function preconditionStatus(
   return since !== undefined && modifiedSeconds <= since ? 304 : undefined;
 }
 
-/** Bytes from `start` up to and without `end`. */
-export interface ByteRange {
-  readonly start: number;
-  readonly end: number;
-}
-
 /**
  * The part that a GET asks for: undefined for the whole file, also where several parts are asked
  * for, which a server need not give (RFC 9110 14.2).
@@ -49,17 +44,7 @@ export function requestedRange(
 ): ByteRange | 'unsatisfiable' | undefined {
   const field = request.header('range');
   if (field === undefined || !ifRangeHolds(request.header('if-range'), version)) return undefined;
-  const match = /^bytes=[\t ]*(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))[\t ]*$/i.exec(field);
-  if (match === null) return undefined;
-  const [, first, last, suffix] = match;
-  if (suffix !== undefined) {
-    const length = Math.min(Number(suffix), size);
-    return length === 0 ? 'unsatisfiable' : { start: size - length, end: size };
-  }
-  const start = Number(first);
-  const end = last === '' ? size : Math.min(Number(last) + 1, size);
-  if (last !== '' && Number(last) < start) return undefined;
-  return start >= size ? 'unsatisfiable' : { start, end };
+  return resolveRange(field, size);
 }
 
 /** RFC 9110 13.1.5: by a strong tag, or by the very date. */

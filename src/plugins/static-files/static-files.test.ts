@@ -199,6 +199,7 @@ describe('ranges', () => {
     assert.equal(await range('bytes=-3'), 'bytes 7-9/10 789');
     assert.equal(await range('bytes=-30'), 'bytes 0-9/10 0123456789');
     assert.equal(await range('bytes=5-500'), 'bytes 5-9/10 56789');
+    assert.equal(await range(`bytes=8-${'9'.repeat(400)}`), 'bytes 8-9/10 89');
   });
 
   test('that lie outside are refused', async () => {

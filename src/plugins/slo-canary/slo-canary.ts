@@ -142,7 +142,9 @@ export const sloCanary = definePlugin({
         const { response } = exchange;
         if (config.show_header) response.setHeader('X-Sluice-Canary', way.canary ? 'canary' : 'baseline');
         const now = kit.clock.monotonic();
-        const decision = rollout.record(way.canary, response.status >= 500, now - way.sentAt, now);
+        // A stored response that stands in hides the failure from the client, not from us.
+        const failed = response.status >= 500 || exchange.cacheStatus === 'stale';
+        const decision = rollout.record(way.canary, failed, now - way.sentAt, now);
         if (decision === undefined) return;
         kit.gauge('sluice_canary_share', decision.to);
         const { outcome, ...numbers } = decision;

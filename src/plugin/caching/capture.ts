@@ -19,7 +19,7 @@ export class Capture implements BodyFilter {
     if (this.#pieces !== undefined) {
       this.#bytes += bytes.length;
       if (this.#bytes > this.#most) this.#finish(undefined);
-      else this.#pieces.push(Uint8Array.from(bytes));
+      else this.#pieces.push(Buffer.from(bytes));
     }
     next.write(bytes);
   }

@@ -1,8 +1,8 @@
 import type { Cache } from '../cache.ts';
 import type { Kit } from '../kit.ts';
 
-/** Resources that are known not to be stored; when there are more, the oldest are tried anew. */
-const MOST_UNCACHEABLE = 10_000;
+/** Characters of the keys of what is known not to be stored; beyond that, the oldest are tried anew. Clients choose how long keys are. */
+const MOST_UNCACHEABLE = 1 << 20;
 const UNCACHEABLE_MS = 60_000;
 
 /** A request on its way to the Upstream whose response others wait for. */
@@ -25,6 +25,7 @@ export class Flights {
   readonly #flights = new Map<string, Flight>();
   /** When what was not stored may be tried again. */
   readonly #uncacheable = new Map<string, number>();
+  #uncacheableSize = 0;
 
   constructor(cache: Cache, kit: Kit, longestMs: number) {
     this.#cache = cache;
@@ -45,7 +46,7 @@ export class Flights {
     const until = this.#uncacheable.get(key);
     if (until !== undefined) {
       if (until > this.#kit.clock.monotonic()) return undefined;
-      this.#uncacheable.delete(key);
+      this.#forget(key);
     }
     const { promise, resolve } = Promise.withResolvers<void>();
     const whose = this.#cache.depart(key);
@@ -79,9 +80,16 @@ export class Flights {
 
   /** Remembers that the response to this can't be stored, so that nobody waits for it in vain. */
   noteUncacheable(key: string): void {
-    this.#uncacheable.delete(key);
+    this.#forget(key);
     this.#uncacheable.set(key, this.#kit.clock.monotonic() + UNCACHEABLE_MS);
-    if (this.#uncacheable.size > MOST_UNCACHEABLE)
-      this.#uncacheable.delete(this.#uncacheable.keys().next().value!);
+    this.#uncacheableSize += key.length;
+    for (const oldest of this.#uncacheable.keys()) {
+      if (this.#uncacheableSize <= MOST_UNCACHEABLE) return;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(key: string): void {
+    if (this.#uncacheable.delete(key)) this.#uncacheableSize -= key.length;
   }
 }

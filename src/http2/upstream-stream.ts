@@ -289,6 +289,8 @@ export class UpstreamStream implements Transport, ChunkSink {
       }
     }
     this.#done = true;
+    // The Target ended this stream alone: its session hadn't died unnoticed, and another is no better.
+    if (session?.usable === true) this.#owner.reused = false;
     this.#owner.onClose(this.error);
   }
 

@@ -182,6 +182,9 @@ export class ClientStream implements Transport, ChunkSink {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.connection.onClose(this.error);
+    // node:http2 keeps a stream that was reset without an error, and its place in the session, until
+    // somebody has read what came before.
+    this.resume();
   }
 
   /** The time that the client gave its call is over; it hears so even if its own clock is late. */

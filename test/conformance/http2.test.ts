@@ -496,3 +496,27 @@ test('keeps the last byte of a value, whatever JavaScript takes for white space'
   assert.equal(upstream.requests[0].fields.get('x-word'), 'voil\xc3\xa0');
   assert.deepEqual([fields['x-word'], trailers?.['x-tail']], ['voil\xc3\xa0', 'l\xc3\xa0']);
 });
+
+test('forgets a stream whose client resets it without an error while its body waits', async (t) => {
+  const decision = Promise.withResolvers<undefined>();
+  const waiting = plugin('waiting', { access: () => decision.promise });
+  const { gateway, client } = await setUp(
+    t,
+    {},
+    { plugins: [waiting], globalRules: [{ plugins: { waiting: {} } }] },
+  );
+  const streams: http2.ServerHttp2Stream[] = [];
+  const handshake = http2.performServerHandshake;
+  t.mock.method(http2, 'performServerHandshake', ((...args: Parameters<typeof handshake>) => {
+    const session = handshake(...args);
+    session.on('stream', (stream) => streams.push(stream));
+    return session;
+  }) as typeof handshake);
+  const stream = client.session.request({ ':method': 'POST', ':path': '/' });
+  stream.on('error', () => {});
+  await new Promise((resolve) => stream.write('x'.repeat(60_000), resolve));
+  stream.close(http2.constants.NGHTTP2_NO_ERROR);
+  await until('the end of the stream', () => streams[0]?.destroyed);
+  decision.resolve(undefined);
+  await gateway.recorded(1);
+});

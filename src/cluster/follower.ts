@@ -64,7 +64,11 @@ export class Follower {
     return this.#isConnected;
   }
 
-  /** Asks until there is a first configuration, or the time is over; tells whether there is one. */
+  /**
+   * Asks until there is a first configuration, or the time is over; tells whether there is one. One
+   * that can't be taken ends the time, too, as the disk may have a better one; endless patience waits
+   * for the next.
+   */
   async begin(patienceMs: number): Promise<boolean> {
     const end = performance.now() + patienceMs;
     for (let retryMs = SHORTEST_RETRY_MS; !this.#stop.signal.aborted; retryMs *= 2) {
@@ -74,7 +78,7 @@ export class Follower {
       ]);
       await this.#exchange(0, signal);
       if (this.#isWhole) return true;
-      if (this.#refused !== undefined) return false;
+      if (this.#refused !== undefined && patienceMs < Number.POSITIVE_INFINITY) return false;
       if (performance.now() + retryMs > end) return false;
       await this.#pause(Math.min(retryMs, LONGEST_RETRY_MS));
     }

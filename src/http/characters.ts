@@ -45,3 +45,19 @@ export function nameHash(name: string): number {
   for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 31) + FOLDED[name.charCodeAt(i) & 255]) | 0;
   return hash;
 }
+
+/**
+ * A field's value without the white space around it (RFC 9110 5.5). String.trim() would also take a
+ * no-break space, which as Latin-1 is the last byte of `à` in UTF-8.
+ */
+export function fieldValue(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === SP || code === HTAB;
+}

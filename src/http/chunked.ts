@@ -1,4 +1,4 @@
-import { CR, FOLDED, HEX, LF, TOKEN, VALUE } from './characters.ts';
+import { CR, FOLDED, fieldValue, HEX, LF, TOKEN, VALUE } from './characters.ts';
 import { nameMayTrail } from './known-header.ts';
 
 const State = {
@@ -52,7 +52,7 @@ export function trailerFields(bytes: readonly number[]): [name: string, value: s
     .filter((line) => line !== '')
     .map((line) => {
       const colon = line.indexOf(':');
-      return [line.slice(0, colon), line.slice(colon + 1).trim()];
+      return [line.slice(0, colon), fieldValue(line.slice(colon + 1))];
     });
 }
 

@@ -1,5 +1,5 @@
 import { CHUNK_BAD, CHUNK_MORE, ChunkedScanner, type ChunkSink, trailerFields } from '../http/chunked.ts';
-import { addField, type Fields } from './head-text.ts';
+import { addField, type Fields, fieldsOf } from './head-text.ts';
 
 /** What becomes of a body's bytes: none come, so many, in chunks, until the connection's end. */
 type Mode = 'none' | 'length' | 'chunked' | 'close';
@@ -61,7 +61,7 @@ export class BodyReader {
 
   /** The trailers that came with the last chunk. */
   trailers(): Fields {
-    const fields: Fields = {};
+    const fields = fieldsOf();
     const bytes = this.#scanner?.trailers ?? [];
     for (const [name, value] of trailerFields(bytes)) addField(fields, name.toLowerCase(), value);
     return fields;

@@ -10,7 +10,15 @@ import { breakOff, cancel } from './break-off.ts';
 import { deliverChunk, deliverLastChunk } from './chunk-writer.ts';
 import { ErrorCode } from './error-code.ts';
 import { GrpcStatus, grpcTimeout } from './grpc-status.ts';
-import { addField, type Fields, isConnectionSpecific, isGrpc, readHead, requestText } from './head-text.ts';
+import {
+  addField,
+  type Fields,
+  fieldsOf,
+  isConnectionSpecific,
+  isGrpc,
+  readHead,
+  requestText,
+} from './head-text.ts';
 
 /** A longer wait than a timer can hold is none. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -109,7 +117,7 @@ export class ClientStream implements Transport, ChunkSink {
       return;
     }
     this.#headRequest = request.text.startsWith('HEAD ');
-    this.#chunked = request.text.endsWith('Transfer-Encoding: chunked\r\n\r\n');
+    this.#chunked = request.chunked;
     // A stream that nobody reads is read by node:http2 when it closes; done before, its last write
     // would still be under way when it is destroyed, which costs an error object each time.
     if (!this.#requestEnded) {
@@ -174,6 +182,9 @@ export class ClientStream implements Transport, ChunkSink {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.connection.onClose(this.error);
+    // node:http2 keeps a stream that was reset without an error, and its place in the session, until
+    // somebody has read what came before.
+    this.resume();
   }
 
   /** The time that the client gave its call is over; it hears so even if its own clock is late. */
@@ -205,7 +216,7 @@ export class ClientStream implements Transport, ChunkSink {
     const status = head === undefined ? Number.NaN : Number(head.line.slice(9, 12));
     if (head === undefined || Number.isNaN(status)) return this.#breakOff();
     const { fields } = head;
-    const out: Fields = { ':status': status };
+    const out = fieldsOf({ ':status': status });
     let type = '';
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i];

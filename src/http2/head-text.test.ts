@@ -73,3 +73,10 @@ test('writes a response without what belongs to a connection', () => {
     'HTTP/1.1 200 OK\r\nx-a: 1\r\nF: 1\r\n\r\n',
   );
 });
+
+test('knows a body without a length by itself, not by what fields say', () => {
+  const trap = [...GET, 'content-length', '3', 'x-a', 'Transfer-Encoding: chunked'];
+  assert.equal(requestText(trap, false)!.chunked, false);
+  assert.equal(requestText(GET, false)!.chunked, true);
+  assert.equal(requestText(GET, true)!.chunked, false);
+});

@@ -1,6 +1,7 @@
 // The heads between the engine, which speaks HTTP/1.1 in bytes, and node:http2, which speaks in
 // names and values (RFC 9113 8.2, 8.3).
 
+import { fieldValue } from '../http/characters.ts';
 import { STATUS_TEXT } from '../http/status-text.ts';
 
 /** Fields that mean something to one HTTP/1.1 connection only and that HTTP/2 forbids (RFC 9113 8.2.2). */
@@ -41,13 +42,18 @@ export function readHead(bytes: Buffer, start: number, end: number): HeadText | 
     const colon = text.indexOf(':', from);
     at = text.indexOf('\r\n', from);
     const value = at < 0 ? text.slice(colon + 1) : text.slice(colon + 1, at);
-    fields.push(text.slice(from, colon).toLowerCase(), value.trim());
+    fields.push(text.slice(from, colon).toLowerCase(), fieldValue(value));
   }
   return { line: lineEnd < 0 ? text : text.slice(0, lineEnd), fields, bodyStart: headEnd + 4 };
 }
 
 /** Field names and values as node:http2 takes them. */
 export type Fields = Record<string, string | string[] | number>;
+
+/** Fields to begin with. Without a prototype: `constructor` and `__proto__` are names like any other. */
+export function fieldsOf(first: Fields = {}): Fields {
+  return Object.assign(Object.create(null), first);
+}
 
 /** Adds a field, also where there is one of that name. */
 export function addField(fields: Fields, name: string, value: string): void {
@@ -63,6 +69,8 @@ const BREAKS_LINE = /[\0\r\n]/;
 /** What a request's fields say that is of use to its stream. */
 export interface RequestText {
   readonly text: string;
+  /** The body comes in chunks: there is one, of a length that nobody has said. */
+  readonly chunked: boolean;
   /** The request is gRPC's: its media type is application/grpc, alone or with a suffix. */
   readonly grpc: boolean;
   /** The value of grpc-timeout, or empty. */
@@ -137,8 +145,9 @@ export function requestText(raw: readonly string[], ended: boolean): RequestText
   if (authority !== '') text += `Host: ${authority}\r\n`;
   text += lines;
   if (cookie !== '') text += `cookie: ${cookie}\r\n`;
-  if (!ended && !length) text += 'Transfer-Encoding: chunked\r\n';
-  return { text: `${text}\r\n`, grpc: isGrpc(type), timeout };
+  const chunked = !ended && !length;
+  if (chunked) text += 'Transfer-Encoding: chunked\r\n';
+  return { text: `${text}\r\n`, chunked, grpc: isGrpc(type), timeout };
 }
 
 /** Origin form or `*`, nothing that would end the request line (RFC 9113 8.3.1). */

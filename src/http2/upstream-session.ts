@@ -60,7 +60,10 @@ export class UpstreamSession implements Waiting {
       ...LENIENT,
     });
     const session = this.#session;
-    session.on('connect', () => this.#onConnect());
+    // Heard a moment later: by then it may have been given up.
+    session.on('connect', () => {
+      if (!session.destroyed) this.#onConnect();
+    });
     session.on('goaway', () => this.#retire());
     session.on('error', (error) => {
       this.#error = error;

@@ -12,6 +12,7 @@ import {
   addField,
   type Fields,
   fieldIn,
+  fieldsOf,
   isConnectionSpecific,
   isGrpc,
   readHead,
@@ -155,11 +156,11 @@ export class UpstreamStream implements Transport, ChunkSink {
   #takeHead(line: string, fields: readonly string[]): void {
     const methodEnd = line.indexOf(' ');
     const method = line.slice(0, methodEnd);
-    const out: Fields = {
+    const out = fieldsOf({
       ':method': method,
       ':scheme': this.session!.scheme,
       ':path': line.slice(methodEnd + 1, line.lastIndexOf(' ')),
-    };
+    });
     this.#headRequest = method === 'HEAD';
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i];
@@ -288,6 +289,8 @@ export class UpstreamStream implements Transport, ChunkSink {
       }
     }
     this.#done = true;
+    // The Target ended this stream alone: its session hadn't died unnoticed, and another is no better.
+    if (session?.usable === true) this.#owner.reused = false;
     this.#owner.onClose(this.error);
   }
 

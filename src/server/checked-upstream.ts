@@ -20,7 +20,10 @@ export interface CheckedTarget {
   readonly port: number;
   readonly key: string;
   readonly health: SharedTargetHealth;
+  /** Until its next probe. */
   timer: NodeJS.Timeout | undefined;
+  /** It is being probed, or its turn comes as soon as others have been. */
+  asked: boolean;
   turn: number;
 }
 
@@ -72,20 +75,22 @@ export class CheckedUpstream {
       tcp_failure: active.unhealthy.tcp_failures,
       timeout: active.unhealthy.timeouts,
     };
+    if (active === undefined) for (const target of this.#waiting.splice(0)) target.asked = false;
     const wanted = new Map(options.targets.map((target) => [target.key, target]));
     for (const [key, target] of this.targets) if (!wanted.has(key)) this.#drop(target);
     for (const { key, host, port } of wanted.values()) {
       let target = this.targets.get(key);
       if (target === undefined) {
         const health = this.#surroundings.health.target(this.key, key);
-        target = { key, host, port, health, timer: undefined, turn: 0 };
+        target = { key, host, port, health, timer: undefined, asked: false, turn: 0 };
         this.targets.set(key, target);
         if (warmUp) health.warmUp();
       }
       if (active === undefined) {
         clearTimeout(target.timer);
         target.timer = undefined;
-      } else if (target.timer === undefined) this.#schedule(target, Math.random() * SPREAD_MS);
+      } else if (target.timer === undefined && !target.asked)
+        this.#schedule(target, Math.random() * SPREAD_MS);
     }
   }
 
@@ -107,7 +112,9 @@ export class CheckedUpstream {
   #schedule(target: CheckedTarget, delayMs: number): void {
     target.timer = setTimeout(() => {
       const active = this.checks?.active;
+      target.timer = undefined;
       if (active === undefined) return;
+      target.asked = true;
       if (this.#running >= Math.max(1, active.concurrency)) this.#waiting.push(target);
       else void this.#probe(target, active);
     }, delayMs);
@@ -118,6 +125,7 @@ export class CheckedUpstream {
     this.#running++;
     const result = await this.#ask(target, active);
     this.#running--;
+    target.asked = false;
     const next = this.#waiting.shift();
     const now = this.checks?.active;
     if (next !== undefined && now !== undefined) void this.#probe(next, now);

@@ -1,5 +1,6 @@
 // The workers: as many threads as asked for, replaced when they die, told of every Change.
 
+import { randomInt } from 'node:crypto';
 import { createServer, isIPv6 } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { Change } from '../model/change.ts';
@@ -317,14 +318,23 @@ export class Workers {
   }
 }
 
+/** Ports that no system gives to outgoing connections: they can't be taken before the workers have them. */
+const [FIRST_FREE, LAST_FREE] = [20_000, 32_000];
+const FREE_ATTEMPTS = 20;
+
 /**
  * Binds once without sharing, because a shared port would silently be split with whoever has it;
  * gives port 0 its number.
  */
 async function assertFree(listener: Listener): Promise<Listener> {
   const { host, port } = listener;
+  const probe = listener.protocol === 'udp' ? probeUdp : probeTcp;
+  for (let attempt = 0; port === 0 && attempt < FREE_ATTEMPTS; attempt++) {
+    const found = await probe(host, randomInt(FIRST_FREE, LAST_FREE)).catch(() => 0);
+    if (found > 0) return { ...listener, port: found };
+  }
   try {
-    return { ...listener, port: await (listener.protocol === 'udp' ? probeUdp : probeTcp)(host, port) };
+    return { ...listener, port: await probe(host, port) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new Error(

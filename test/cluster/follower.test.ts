@@ -404,3 +404,33 @@ async function spy(
   });
   return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
+
+test('waits on where the first configuration of all can not be taken', async (t) => {
+  const control = await Control.start(t);
+  // As of a control plane that has a Plugin more.
+  const foreign = {
+    kind: 'routes',
+    id: 'own',
+    workspace: 'default',
+    createdRevision: 1,
+    modifiedRevision: 1,
+  } as const;
+  const put = { ...foreign, value: { uri: '/own', plugins: { own: {} } } };
+  const change = { revision: 1, puts: [put], removals: [] };
+  control.configuration.snapshot.apply(change);
+  control.history.record(change);
+  const edge = startEdge(t, [control.url]);
+  assert.equal(await edge.follower.begin(5_000), false);
+  let began: boolean | undefined;
+  const beginning = edge.follower.begin(Number.POSITIVE_INFINITY).then((result) => {
+    began = result;
+  });
+  await eventually('it is refused', () => control.dataPlanes.get('edge-1')?.status === 'refused');
+  assert.equal(began, undefined);
+  const removal = { revision: 2, puts: [], removals: [{ kind: 'routes', id: 'own' } as const] };
+  control.configuration.snapshot.apply(removal);
+  control.history.record(removal);
+  await beginning;
+  assert.equal(began, true);
+  assert.equal(edge.configuration.revision, 2);
+});

@@ -430,3 +430,36 @@ function hasHeaders(frames: Buffer): boolean {
     if (frames[at + 3] === 1) return true;
   return false;
 }
+
+test('opens no session for a Target that resets streams, and asks it once for each attempt', async (t) => {
+  let asked = 0;
+  const { gateway, sessions } = await setUp(
+    t,
+    (stream) => {
+      asked++;
+      stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+    },
+    { upstream: { retries: 0 } },
+  );
+  for (let count = 1; count <= 5; count++) {
+    const talk = await converse(gateway.port, get('/', 'Connection: close'));
+    assert.equal(talk.responses()[0].status, 502);
+    assert.equal(asked, count);
+  }
+  assert.equal(sessions.length, 1);
+});
+
+test('bears a Target that ends its session as it begins', async (t) => {
+  const { gateway } = await setUp(t, OK, { upstream: { retries: 0 } });
+  const session = http2.connect.bind(http2);
+  const destroyed: unknown[] = [];
+  t.mock.method(http2, 'connect', ((...args: Parameters<typeof http2.connect>) => {
+    const made = session(...args);
+    // As when it is closed between the event's cause and the event.
+    made.prependOnceListener('connect', () => destroyed.push(made.destroy()));
+    return made;
+  }) as typeof http2.connect);
+  const talk = await converse(gateway.port, get('/', 'Connection: close'));
+  assert.equal(destroyed.length, 1);
+  assert.equal(talk.responses()[0].status, 502);
+});

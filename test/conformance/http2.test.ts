@@ -463,3 +463,60 @@ test('serves a socket of TLS on which ALPN has chosen HTTP/2', async (t) => {
   assert.ok(answers.every(({ status, code }) => status === 200 && code === 0));
   assert.equal((await gateway.recorded(20))[0].clientAddress, '127.0.0.1');
 });
+
+test('frames a body by its length also where another field names the framing', async (t) => {
+  const { client, upstream } = await setUp(t);
+  const fields = {
+    ':method': 'POST',
+    ':path': '/',
+    'content-length': '5',
+    'x-a': 'Transfer-Encoding: chunked',
+  };
+  assert.equal((await client.call(fields, 'world')).status, 200);
+  assert.equal(upstream.requests[0].body, 'world');
+});
+
+test('passes fields named like the properties of all objects', async (t) => {
+  const { client, upstream } = await setUp(t, {
+    onRequest: () =>
+      'HTTP/1.1 200 OK\r\nconstructor: x\r\n__proto__: y\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nconstructor: z\r\n\r\n',
+  });
+  const { fields, trailers } = await client.call({ ':path': '/', constructor: 'a' });
+  assert.equal(upstream.requests[0].fields.get('constructor'), 'a');
+  assert.deepEqual([fields.constructor, trailers?.constructor], ['x', 'z']);
+  assert.equal(Object.getOwnPropertyDescriptor(fields, '__proto__')?.value, 'y');
+});
+
+test('keeps the last byte of a value, whatever JavaScript takes for white space', async (t) => {
+  const { client, upstream } = await setUp(t, {
+    onRequest: () =>
+      'HTTP/1.1 200 OK\r\nX-Word: voil\xc3\xa0 \t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Tail: l\xc3\xa0\r\n\r\n',
+  });
+  const { fields, trailers } = await client.call({ ':path': '/', 'x-word': 'voil\xc3\xa0' });
+  assert.equal(upstream.requests[0].fields.get('x-word'), 'voil\xc3\xa0');
+  assert.deepEqual([fields['x-word'], trailers?.['x-tail']], ['voil\xc3\xa0', 'l\xc3\xa0']);
+});
+
+test('forgets a stream whose client resets it without an error while its body waits', async (t) => {
+  const decision = Promise.withResolvers<undefined>();
+  const waiting = plugin('waiting', { access: () => decision.promise });
+  const { gateway, client } = await setUp(
+    t,
+    {},
+    { plugins: [waiting], globalRules: [{ plugins: { waiting: {} } }] },
+  );
+  const streams: http2.ServerHttp2Stream[] = [];
+  const handshake = http2.performServerHandshake;
+  t.mock.method(http2, 'performServerHandshake', ((...args: Parameters<typeof handshake>) => {
+    const session = handshake(...args);
+    session.on('stream', (stream) => streams.push(stream));
+    return session;
+  }) as typeof handshake);
+  const stream = client.session.request({ ':method': 'POST', ':path': '/' });
+  stream.on('error', () => {});
+  await new Promise((resolve) => stream.write('x'.repeat(60_000), resolve));
+  stream.close(http2.constants.NGHTTP2_NO_ERROR);
+  await until('the end of the stream', () => streams[0]?.destroyed);
+  decision.resolve(undefined);
+  await gateway.recorded(1);
+});

@@ -109,9 +109,11 @@ routes:
     ]);
     const refused = await eventually('the refusals', () => {
       const lines = sluice.log.filter(({ message }) => message === 'connection refused');
-      return lines.length >= 2 && lines.map(({ reason }) => reason);
+      // Each reason has a line of its own, and one more when there were several.
+      const reasons = new Set(lines.map(({ reason }) => reason));
+      return reasons.size >= 2 && [...reasons].sort();
     });
-    assert.deepEqual([...new Set(refused)].sort(), ['proxy_protocol_bad', 'proxy_protocol_timeout']);
+    assert.deepEqual(refused, ['proxy_protocol_bad', 'proxy_protocol_timeout']);
   });
 
   test('nobody but trusted hops gets in', async (t) => {

@@ -57,6 +57,23 @@ describe('limits in Redis', { concurrency: true }, () => {
     assert.equal((await limits.fixedWindow('costly', 10, 60, 2)).remaining, 0);
   });
 
+  test('a long key takes no more room than a short one, and is no other key', async () => {
+    const { limits } = first;
+    const [one, other] = ['a', 'b'].map((end) => `long ${'x'.repeat(60_000)}${end}`);
+    assert.equal((await limits.fixedWindow(one, 1, 60, 1)).allowed, true);
+    assert.equal((await limits.fixedWindow(other, 1, 60, 1)).allowed, true);
+    assert.equal((await second.limits.fixedWindow(one, 1, 60, 1)).allowed, false);
+    assert.equal((await limits.slidingWindow(one, 1, 60, 1)).allowed, true);
+    assert.equal((await limits.leakyBucket(one, 1, 0)).allowed, true);
+    assert.equal((await limits.enter(one, 1)).allowed, true);
+    assert.equal((await second.limits.enter(one, 1)).allowed, false);
+    limits.leave(one);
+    await eventually('it has left', async () => (await second.limits.enter(one, 1)).allowed);
+    second.limits.leave(one);
+    const keys = (await redis.command('KEYS', 'sluice:*')) as string[];
+    assert.ok(keys.every((key) => key.length < 300));
+  });
+
   test('a window ends by itself', async () => {
     const { limits } = first;
     const both = await Promise.all([

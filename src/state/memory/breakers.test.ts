@@ -149,3 +149,15 @@ for (const [name, policy, longest] of [
     );
   });
 }
+
+test('what failed before it closed again does not open it, also soon after the machine was started', () => {
+  const clock = { now: 1000 };
+  const buffers = allocateSharedState({ workers: 1, breakerSlots: 64 });
+  const { breakers } = new SharedState(buffers, undefined, () => clock.now);
+  for (let i = 0; i < 20; i++) send(breakers, RATIO, i < 10 ? 'success' : 'failure');
+  clock.now += 5000;
+  const probes = [breakers.admit('k', RATIO), breakers.admit('k', RATIO)];
+  for (const probe of probes) breakers.report('k', RATIO, probe, 'success');
+  assert.equal(send(breakers, RATIO, 'failure'), 0);
+  assert.equal(breakers.admit('k', RATIO), 0, 'one failure alone is below min_requests');
+});

@@ -186,7 +186,7 @@ export class SharedBreakers implements Breakers {
     if (words[at + SUCCEEDED] / words[at + COMPLETED] < policy.successRatio)
       return this.#open(at, policy, now);
     // What failed before must not open it again.
-    words[at + WINDOW_END] = 0;
+    words[at + WINDOW_END] = Number.NEGATIVE_INFINITY;
     words[at + STATE] = CLOSED;
   }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import {
   type Limits,
   LimitsUnavailable,
@@ -21,6 +21,8 @@ export interface RedisLimitsOptions {
   release(): void;
 }
 
+/** Characters of a key that Redis is given as they are, to be read by people. */
+const LONGEST_KEY = 256;
 /** A worker that is gone leaves its stays behind for so long at most. */
 const LONGEST_LEASE_MS = 60_000;
 /** Every stay in Redis needs a name of its own, on whichever machine it began. */
@@ -54,14 +56,14 @@ export class RedisLimits implements SharedLimits {
 
   fixedWindow(key: string, limit: number, windowSeconds: number, cost: number): MaybePromise<LimitVerdict> {
     const args = [limit, Math.ceil(windowSeconds * 1000), cost];
-    return this.#ask(FIXED_WINDOW, `sluice:fixed:${key}`, args, readWindow, (local) =>
+    return this.#ask(FIXED_WINDOW, redisKey('fixed', key), args, readWindow, (local) =>
       local.fixedWindow(key, limit, windowSeconds, cost),
     );
   }
 
   slidingWindow(key: string, limit: number, windowSeconds: number, cost: number): MaybePromise<LimitVerdict> {
     const args = [limit, Math.ceil(windowSeconds * 1000), cost];
-    return this.#ask(SLIDING_WINDOW, `sluice:sliding:${key}`, args, readWindow, (local) =>
+    return this.#ask(SLIDING_WINDOW, redisKey('sliding', key), args, readWindow, (local) =>
       local.slidingWindow(key, limit, windowSeconds, cost),
     );
   }
@@ -77,13 +79,13 @@ export class RedisLimits implements SharedLimits {
         delaySeconds: allowed === 1 ? excess / ratePerSecond : 0,
       };
     };
-    return this.#ask(LEAKY_BUCKET, `sluice:bucket:${key}`, [ratePerSecond, burst], read, (local) =>
+    return this.#ask(LEAKY_BUCKET, redisKey('bucket', key), [ratePerSecond, burst], read, (local) =>
       local.leakyBucket(key, ratePerSecond, burst),
     );
   }
 
   enter(key: string, maximum: number): MaybePromise<Entry> {
-    const set = `sluice:inside:${key}`;
+    const set = redisKey('inside', key);
     const name = `${THREAD}${(stays++).toString(36)}`;
     const leaseMs = this.#leaseMs;
     const stay: Stay = { set, name, leaseMs, renewAt: performance.now() + leaseMs / 3 };
@@ -149,6 +151,15 @@ export class RedisLimits implements SharedLimits {
     if (this.#local !== undefined) return otherwise(this.#local);
     throw new LimitsUnavailable(error instanceof Error ? error.message : String(error));
   }
+}
+
+/**
+ * The key's name in Redis. What clients send may be part of a key, up to a whole head: a long one goes
+ * by its digest, so that nobody fills Redis, or its network, by sending long values.
+ */
+function redisKey(kind: string, key: string): string {
+  const short = key.length <= LONGEST_KEY ? key : hash('sha256', key, 'base64url');
+  return `sluice:${kind}:${short}`;
 }
 
 /** Limits in memory use one object for all verdicts: a promise's reader, who comes later, needs one of its own. */

@@ -1,10 +1,13 @@
 import type { AddressInfo } from 'node:net';
 import { type AdminServer, type AdminServerOptions, createAdminServer } from '../admin/admin-server.ts';
+import { placeToListen } from '../lib/descriptor.ts';
+import { type HandedSocket, handedSocket, type Predecessor, socketName } from './predecessor.ts';
 
 /** An Admin API that listens. */
 export interface AdminListener {
   /** `host:port`, with the port that was chosen for 0. */
   readonly at: string;
+  readonly socket: HandedSocket;
   readonly admin: AdminServer;
   close(): Promise<void>;
 }
@@ -13,6 +16,7 @@ export interface AdminListener {
 export function startAdmin(
   address: { host: string; port: number },
   options: AdminServerOptions,
+  predecessor: Predecessor | undefined,
 ): Promise<AdminListener> {
   const admin = createAdminServer(options);
   return new Promise((resolve, reject) => {
@@ -25,10 +29,11 @@ export function startAdmin(
         ),
       ),
     );
-    admin.server.listen(address.port, address.host, () => {
+    const name = socketName('admin', address);
+    admin.server.listen(placeToListen(address, predecessor?.take(name)?.fds[0]), () => {
       const { port, address: host, family } = admin.server.address() as AddressInfo;
       const at = `${family === 'IPv6' ? `[${host}]` : host}:${port}`;
-      resolve({ at, admin, close: () => closeSoon(admin) });
+      resolve({ at, admin, socket: handedSocket(name, admin.server), close: () => closeSoon(admin) });
     });
   });
 }

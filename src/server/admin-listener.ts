@@ -1,7 +1,9 @@
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type AdminServer, type AdminServerOptions, createAdminServer } from '../admin/admin-server.ts';
 import { placeToListen } from '../lib/descriptor.ts';
-import { type HandedSocket, handedSocket, type Predecessor, socketName } from './predecessor.ts';
+import type { Stopping } from './obey-signals.ts';
+import { type HandedSocket, handedSocket, leave, type Predecessor, socketName } from './predecessor.ts';
 
 /** An Admin API that listens. */
 export interface AdminListener {
@@ -9,7 +11,7 @@ export interface AdminListener {
   readonly at: string;
   readonly socket: HandedSocket;
   readonly admin: AdminServer;
-  close(): Promise<void>;
+  close(stopping: Stopping): Promise<void>;
 }
 
 /** Starts the Admin API on an address; rejects with what to do when it can't. */
@@ -33,7 +35,12 @@ export function startAdmin(
     admin.server.listen(placeToListen(address, predecessor?.take(name)?.fds[0]), () => {
       const { port, address: host, family } = admin.server.address() as AddressInfo;
       const at = `${family === 'IPv6' ? `[${host}]` : host}:${port}`;
-      resolve({ at, admin, socket: handedSocket(name, admin.server), close: () => closeSoon(admin) });
+      resolve({
+        at,
+        admin,
+        socket: handedSocket(name, admin.server),
+        close: (stopping) => closeSoon(admin, stopping),
+      });
     });
   });
 }
@@ -42,7 +49,11 @@ export function startAdmin(
 const PATIENCE_MS = 2_000;
 
 /** Answers what is under way; half a request must not keep the process from ending. */
-async function closeSoon(admin: AdminServer): Promise<void> {
+async function closeSoon(admin: AdminServer, { lullMs }: Stopping): Promise<void> {
+  if (lullMs > 0) {
+    leave(admin.server);
+    await sleep(lullMs);
+  }
   const timer = setTimeout(() => admin.server.closeAllConnections(), PATIENCE_MS);
   await admin.close();
   clearTimeout(timer);

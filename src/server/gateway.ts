@@ -32,6 +32,7 @@ import { checkedValue } from './checked-value.ts';
 import { expressionProblem } from './expression-problem.ts';
 import { openGeoFiles, readGeoFiles, watchGeoFiles } from './geo-files.ts';
 import type { HealthMonitor } from './health-monitor.ts';
+import type { Stopping } from './obey-signals.ts';
 import type { PluginFile } from './plugin-files.ts';
 import { type HandedSocket, type Predecessor, socketName } from './predecessor.ts';
 import type { ServiceWatch } from './service-watch.ts';
@@ -65,12 +66,6 @@ export async function createConfiguration(
   const { Sealing } = await import('../model/sealing.ts');
   return new Configuration({ plugins, sealing: new Sealing(encryptionKey), expression: expressionProblem });
 }
-
-/**
- * When another process has taken over, connections have so long to bring a request that is still on its
- * way: a new one its handshake and its first request, a kept one its next.
- */
-const LULL_MS = 2_000;
 
 export class Gateway {
   readonly configuration: Configuration;
@@ -394,11 +389,11 @@ export class Gateway {
   }
 
   /** Stops accepting, lets requests under way end, writes the last log line. */
-  async stop({ replaced } = { replaced: false }): Promise<void> {
-    // Who asks about the status or the metrics means the process that has taken over.
-    if (replaced) {
+  async stop({ lullMs }: Stopping = { lullMs: 0 }): Promise<void> {
+    if (lullMs > 0) {
+      // Who asks now means the process that has taken over.
       this.telemetry?.leave();
-      this.#statusServer?.close();
+      this.#statusServer?.leave();
     }
     clearInterval(this.#readinessTimer);
     this.#monitor?.close();
@@ -408,7 +403,7 @@ export class Gateway {
     this.#certificates.stop();
     this.#cacheChannel.close();
     this.#services?.close();
-    await this.workers.stop(this.#settings.shutdown.grace * 1000, replaced ? LULL_MS : 0);
+    await this.workers.stop(this.#settings.shutdown.grace * 1000, lullMs);
     this.#statusServer?.close();
     const dropped = (await this.telemetry?.stop()) ?? 0;
     if (dropped > 0) this.#log.warn(`${dropped} access log lines could not be written`);

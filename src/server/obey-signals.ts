@@ -2,8 +2,11 @@ import type { Logger } from '../plugin/kit.ts';
 import type { HandedSocket } from './predecessor.ts';
 
 export interface Stopping {
-  /** A new process has the sockets, and accepts for this one. */
-  readonly replaced: boolean;
+  /**
+   * Milliseconds that connections get to bring what is on its way to them, while a new process accepts
+   * already: a new one its handshake and first request, a kept one its next. 0 when nobody does.
+   */
+  readonly lullMs: number;
 }
 
 /** What takes part in the life of a process. */
@@ -18,6 +21,7 @@ export interface Served {
   takeBack?(): Promise<void>;
 }
 
+const LULL_MS = 2_000;
 /** How long a new process may take until it serves. */
 const PATIENCE_MS = 60_000;
 
@@ -42,7 +46,7 @@ export function obeySignals(log: Logger, served: Served): void {
     if (stopping) process.exit(1);
     upgrade?.abort();
     log.info(`${signal}: finishing what is under way`);
-    end({ replaced: false });
+    end({ lullMs: 0 });
   };
   process.on('SIGTERM', onEnd);
   process.on('SIGINT', onEnd);
@@ -59,7 +63,7 @@ export function obeySignals(log: Logger, served: Served): void {
             pid: process.pid,
             by: pid,
           });
-          end({ replaced: true });
+          end({ lullMs: LULL_MS });
         },
         (error: Error) => {
           if (!stopping) log.error(`the upgrade failed, and this process goes on: ${error.message}`);

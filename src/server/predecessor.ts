@@ -2,7 +2,7 @@
 // have to tell each other. The other side is successor.ts.
 
 import { closeSync } from 'node:fs';
-import type { AddressInfo, Server } from 'node:net';
+import { type AddressInfo, Server } from 'node:net';
 import { descriptorOf } from '../lib/descriptor.ts';
 
 /** A socket that listens, or several on one address, as one process hands them to the next. */
@@ -38,6 +38,11 @@ export function socketName(
 export function handedSocket(name: string, server: Server): HandedSocket {
   const fd = descriptorOf(server);
   return { name, port: (server.address() as AddressInfo).port, fds: fd === undefined ? [] : [fd] };
+}
+
+/** Leaves an address to another process. An HTTP server's own `close` ends connections that are about to ask, too. */
+export function leave(server: Server): void {
+  Server.prototype.close.call(server);
 }
 
 /** The process that this one takes over from. */

@@ -76,7 +76,7 @@ export async function serveFile(
     async stop(stopping) {
       source.close();
       stopWatching();
-      await Promise.all([admin?.close(), gateway.stop(stopping)]);
+      await Promise.all([admin?.close(stopping), gateway.stop(stopping)]);
     },
   });
   predecessor?.ready();

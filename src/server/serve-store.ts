@@ -122,7 +122,7 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
     ],
     async stop(stopping) {
       stopWatching();
-      await Promise.all([clusterServer?.close(), admin.close(), gateway.stop(stopping)]);
+      await Promise.all([clusterServer?.close(), admin.close(stopping), gateway.stop(stopping)]);
       await store.close();
     },
     ...(store instanceof LentStore && {

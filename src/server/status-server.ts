@@ -5,12 +5,14 @@ import type { AddressInfo } from 'node:net';
 import { placeToListen } from '../lib/descriptor.ts';
 import type { Address } from '../model/listen-address.ts';
 import { type Readiness, statusAnswer } from '../telemetry/status-answer.ts';
-import { type HandedSocket, handedSocket, type Predecessor, socketName } from './predecessor.ts';
+import { type HandedSocket, handedSocket, leave, type Predecessor, socketName } from './predecessor.ts';
 
 export interface StatusServer {
   /** `host:port`, with the port that was chosen for 0. */
   readonly at: string;
   readonly socket: HandedSocket;
+  /** Accepts no more; who is connected is answered. */
+  leave(): void;
   close(): void;
 }
 
@@ -45,6 +47,7 @@ export function startStatusServer(
       resolve({
         socket: handedSocket(name, server),
         at: `${family === 'IPv6' ? `[${address}]` : address}:${chosen}`,
+        leave: () => leave(server),
         close() {
           server.close();
           server.closeAllConnections();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { test } from 'node:test';
@@ -8,13 +9,13 @@ import { startEcho } from '../support/echo-upstream.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Answer, call, tally } from '../support/http-call.ts';
 import { SluiceProcess, temporaryFolder } from '../support/process.ts';
-import { secureGet } from '../support/tls-client.ts';
+import { secureGet, TlsClient } from '../support/tls-client.ts';
 import { ssl, startTls } from '../support/tls-gateway.ts';
 import { hasEnded, Upgrading } from '../support/upgrading.ts';
 
 const configuration = (upstream: string, workers = 2) => `
 workers: ${workers}
-shutdown: { grace: 10 }
+shutdown: { grace: 30 }
 admin: { enabled: true, address: 127.0.0.1:0 }
 status: { enabled: true, address: 127.0.0.1:0 }
 routes: [{ id: all, uri: /*, upstream: { nodes: { '${upstream}': 1 } } }]
@@ -55,7 +56,11 @@ class Load {
 
 test('three upgrades under load refuse and reset nothing, and end no request under way', async (t) => {
   const upgrading = new Upgrading(t);
-  const upstream = await startEcho(t);
+  const held: (() => void)[] = [];
+  const upstream = await startEcho(t, ({ url }, response) => {
+    if (url === '/held') held.push(() => response.end('held'));
+    return url === '/held';
+  });
   const { sluice, write } = await startWithFile(t, configuration(upstream.address), {
     keepWorkers: true,
     accessLog: 'off',
@@ -75,13 +80,11 @@ test('three upgrades under load refuse and reset nothing, and end no request und
   // Fewer workers than sockets, and more.
   for (const workers of [1, 3, 2]) {
     await load.goOn(200);
-    slow.push(sluice.call('/delay/2500'));
-    await eventually(
-      'the slow request is under way',
-      () => upstream.requests.filter(({ url }) => url.startsWith('/delay')).length === slow.length,
-    );
+    slow.push(sluice.call('/held'));
+    await eventually('a request is under way', () => held.length === slow.length);
     write(configuration(upstream.address, workers));
     old.push(await upgrading.upgrade(sluice));
+    held.at(-1)?.();
   }
   await load.goOn(200);
   for (const pid of old) await eventually(`process ${pid} has ended`, () => hasEnded(pid));
@@ -90,13 +93,105 @@ test('three upgrades under load refuse and reset nothing, and end no request und
   assert.deepEqual(Object.keys(outcomes), ['200'], JSON.stringify(outcomes));
   const asked = await others.stop();
   assert.deepEqual(Object.keys(asked), ['200'], JSON.stringify(asked));
-  assert.deepEqual(
-    (await Promise.all(slow)).map((answer) => answer.status),
-    [200, 200, 200],
-  );
+  for (const answer of await Promise.all(slow)) assert.deepEqual([answer.status, answer.body], [200, 'held']);
   assert.equal(sluice.child.exitCode, 0);
   assert.deepEqual(
     [...sluice.stderr.matchAll(/\((\d) workers?\)/g)].map(([, count]) => count),
     ['2', '1', '3', '2'],
+  );
+});
+
+test('with TLS no handshake is broken; a connection in the middle of one ends it', async (t) => {
+  const upgrading = new Upgrading(t);
+  const ca = CertificateAuthority.create(t);
+  const { port, sluice } = await startTls(t, {
+    ssls: [ssl('1', ['a.example'], ca.issue('a'))],
+    options: { workers: 2, accessLog: 'off' },
+  });
+  const options = { servername: 'a.example' };
+  const load = new Load();
+  load.add(4, () => secureGet(port, '/x', options));
+  const early = net.connect(port, '127.0.0.1');
+  t.after(() => early.destroy());
+  await load.goOn(20);
+  const old = await upgrading.upgrade(sluice);
+  const late = await TlsClient.connect(port, { ...options, socket: early });
+  assert.equal((await late.get('/x')).status, 200);
+  await load.goOn(20);
+  await eventually('the old process has ended', () => hasEnded(old));
+  await load.goOn(20);
+  assert.deepEqual(Object.keys(await load.stop()), ['200']);
+});
+
+test('a new process that can not serve leaves the old one serving; the next try may do', async (t) => {
+  const upgrading = new Upgrading(t);
+  const upstream = await startEcho(t);
+  const { sluice, write, logged } = await startWithFile(t, configuration(upstream.address), {
+    keepWorkers: true,
+    accessLog: 'off',
+  });
+  write('routes: [{ id: broken }]');
+  await logged('configuration refused');
+  sluice.signal('SIGUSR2');
+  await logged('the upgrade failed, and this process goes on: it ended before it was ready (code 1)');
+  assert.equal((await sluice.call('/x')).status, 200);
+  assert.equal(sluice.child.exitCode, null);
+  write(configuration(upstream.address));
+  const from = sluice.log.length;
+  const old = await upgrading.upgrade(sluice, from);
+  assert.equal((await sluice.call('/x')).status, 200);
+  await eventually('the old process has ended', () => hasEnded(old));
+  assert.equal((await sluice.call('/x')).status, 200);
+});
+
+test('the Store goes to the new process with all that was acknowledged, and back when that one fails', async (t) => {
+  const upgrading = new Upgrading(t);
+  const folder = temporaryFolder(t);
+  const taken = net.createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.after(() => taken.close());
+  const { port } = taken.address() as net.AddressInfo;
+  const settings = `${folder}/settings.yaml`;
+  const listen = (...ports: number[]) =>
+    place(settings, `listeners: [${ports.map((each) => `{ address: '127.0.0.1:${each}' }`)}]`);
+  listen(0);
+  const args = ['start', '--settings', settings, '--data', `${folder}/data`];
+  const sluice = await SluiceProcess.start(t, { args, keepListeners: true, accessLog: 'off' });
+  const kept: number[] = [];
+  let next = 0;
+  const load = new Load();
+  load.add(2, async () => {
+    const id = next++;
+    const answer = await sluice.admin('PUT', `consumers/c${id}`, { username: `c${id}` });
+    if (answer.status < 300) kept.push(id);
+    else assert.match(answer.body, /taking over/);
+    return { status: answer.status < 300 ? 200 : answer.status };
+  });
+  await load.goOn(10);
+  // It has the Store already when it finds that it can't listen there.
+  listen(0, port);
+  sluice.signal('SIGUSR2');
+  await eventually('the upgrade has failed', () =>
+    sluice.log.some(({ message }) => message.startsWith('the upgrade failed')),
+  );
+  assert.match(sluice.stderr, /is in use by another program/);
+  await eventually('writes are taken again', () => load.outcomes.at(-1) === '200');
+  listen(0);
+  const old = await upgrading.upgrade(sluice, sluice.log.length);
+  await eventually('writes are taken again', () => load.outcomes.at(-1) === '200');
+  await eventually('the old process has ended', () => hasEnded(old));
+  await load.goOn(10);
+  const outcomes = Object.keys(await load.stop()).sort();
+  assert.ok(
+    outcomes.every((outcome) => outcome === '200' || outcome === '503'),
+    outcomes.join(),
+  );
+  const listed = await sluice.admin('GET', 'consumers');
+  const there = new Set(
+    listed.json().list.map(({ value }: { value: { username: string } }) => value.username),
+  );
+  assert.deepEqual(
+    kept.filter((id) => !there.has(`c${id}`)),
+    [],
   );
 });

@@ -24,12 +24,12 @@ export class Upgrading {
     return this.#current ?? sluice.child.pid!;
   }
 
-  /** Tells the process that serves now to make place for a new one; resolves to the old one's id when the new one serves. */
-  async upgrade(sluice: SluiceProcess): Promise<number> {
+  /** Tells the process that serves now to make place for a new one; resolves to the old one's id when the new one serves. Looks at its log from the `from`th line on. */
+  async upgrade(sluice: SluiceProcess, from = 0): Promise<number> {
     const old = this.pid(sluice);
     process.kill(old, 'SIGUSR2');
     const by = await eventually('a new process serves', () => {
-      const failed = sluice.log.find(({ message }) => message.startsWith('the upgrade failed'));
+      const failed = sluice.log.slice(from).find(({ message }) => message.startsWith('the upgrade failed'));
       if (failed !== undefined) throw new Error(failed.message);
       return sluice.log.find(
         ({ message, pid }) => message.startsWith('the new process serves') && pid === old,

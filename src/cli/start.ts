@@ -2,6 +2,7 @@ import path from 'node:path';
 import { parseAddress } from '../model/listen-address.ts';
 import type { Settings } from '../model/settings.ts';
 import { StderrLogger } from '../server/logger.ts';
+import { PidFile } from '../server/pid-file.ts';
 import { Predecessor } from '../server/predecessor.ts';
 import type { Command, CommandOptions } from './command.ts';
 import { roleOf } from './role.ts';
@@ -96,6 +97,11 @@ unless the file asks for one.`,
       value: 'FILE',
       description: 'a Plugin of your own, .ts or .js; may be given several times',
     },
+    'pid-file': {
+      type: 'string',
+      value: 'FILE',
+      description: 'where the number of the process is kept while it serves',
+    },
     admin: { type: 'boolean', description: 'with UPSTREAM: the Admin API, too' },
     'access-log': {
       type: 'string',
@@ -119,7 +125,8 @@ unless the file asks for one.`,
     }
     const database = String(options.store ?? process.env.SLUICE_STORE ?? '') || undefined;
     const log = new StderrLogger();
-    const predecessor = Predecessor.find();
+    const pidFile = options['pid-file'];
+    const predecessor = Predecessor.find(typeof pidFile === 'string' ? new PidFile(pidFile) : undefined);
     const adjust = (settings: Settings) => adjusted(settings, options);
     if (options.config !== undefined) {
       const { serveFile } = await import('../server/serve-file.ts');

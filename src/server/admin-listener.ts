@@ -18,7 +18,7 @@ export interface AdminListener {
 export function startAdmin(
   address: { host: string; port: number },
   options: AdminServerOptions,
-  predecessor: Predecessor | undefined,
+  predecessor: Predecessor,
 ): Promise<AdminListener> {
   const admin = createAdminServer(options);
   return new Promise((resolve, reject) => {
@@ -32,7 +32,7 @@ export function startAdmin(
       ),
     );
     const name = socketName('admin', address);
-    admin.server.listen(placeToListen(address, predecessor?.take(name)?.fds[0]), () => {
+    admin.server.listen(placeToListen(address, predecessor.take(name)?.fds[0]), () => {
       const { port, address: host, family } = admin.server.address() as AddressInfo;
       const at = `${family === 'IPv6' ? `[${host}]` : host}:${port}`;
       resolve({

@@ -55,7 +55,7 @@ export interface GatewayOptions {
   /** The folder of the configuration file; the working directory where there is none. */
   readonly folder?: string;
   /** The process that this one takes over from. */
-  readonly predecessor: Predecessor | undefined;
+  readonly predecessor: Predecessor;
 }
 
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
@@ -225,7 +225,7 @@ export class Gateway {
     this.#certificates.start();
   }
 
-  async #begin(predecessor: Predecessor | undefined): Promise<void> {
+  async #begin(predecessor: Predecessor): Promise<void> {
     await this.#watchHealth(this.configuration.snapshot.all());
     const { status } = this.#settings;
     if (status.enabled) {
@@ -456,7 +456,7 @@ async function startTelemetry(options: GatewayOptions): Promise<Telemetry | unde
         prometheus: {
           address: address.host,
           port: address.port,
-          fd: predecessor?.take(socketName('metrics', address))?.fds[0],
+          fd: predecessor.take(socketName('metrics', address))?.fds[0],
         },
       }),
     },

@@ -4,6 +4,7 @@
 import { closeSync } from 'node:fs';
 import { type AddressInfo, Server } from 'node:net';
 import { descriptorOf } from '../lib/descriptor.ts';
+import type { PidFile } from './pid-file.ts';
 
 /** A socket that listens, or several on one address, as one process hands them to the next. */
 export interface HandedSocket {
@@ -45,20 +46,25 @@ export function leave(server: Server): void {
   Server.prototype.close.call(server);
 }
 
-/** The process that this one takes over from. */
+/** The process that this one takes over from; one that is simply started has none, and gets nothing from it. */
 export class Predecessor {
+  readonly #pidFile: PidFile | undefined;
   readonly #sockets: HandedSocket[];
+  /** Somebody else may have started this process with a channel, for other purposes. */
+  readonly #exists: boolean;
 
-  /** The process that has started this one to take over, if one has. To be asked once. */
-  static find(): Predecessor | undefined {
+  /** To be called once. `pidFile` changes its owner when this process serves. */
+  static find(pidFile?: PidFile): Predecessor {
     const text = process.env[HANDED_SOCKETS];
     // Neither workers nor what Plugins start may take it for theirs.
     delete process.env[HANDED_SOCKETS];
-    return text === undefined || process.send === undefined ? undefined : new Predecessor(JSON.parse(text));
+    return new Predecessor(text, pidFile);
   }
 
-  private constructor(sockets: readonly HandedSocket[]) {
-    this.#sockets = [...sockets];
+  private constructor(text: string | undefined, pidFile: PidFile | undefined) {
+    this.#exists = text !== undefined && process.send !== undefined;
+    this.#sockets = this.#exists ? JSON.parse(text!) : [];
+    this.#pidFile = pidFile;
   }
 
   /** The sockets of an address; undefined where it had none. Each is given once. */
@@ -70,7 +76,7 @@ export class Predecessor {
   /** Resolves when it holds neither the database nor any file that only one process may write; also when it is gone. */
   letGo(): Promise<void> {
     return new Promise((resolve) => {
-      if (!process.connected) return resolve();
+      if (!this.#exists || !process.connected) return resolve();
       const done = (): void => {
         process.off('message', done);
         process.off('disconnect', done);
@@ -82,8 +88,11 @@ export class Predecessor {
     });
   }
 
-  /** Says that this process serves: the other one leaves. */
+  /** Says that this process serves: the other one, if there is one, leaves. */
   ready(): void {
+    // Before the other one ends: who watches it by this file must know by then whom to watch.
+    this.#pidFile?.write();
+    if (!this.#exists) return;
     // What the new configuration doesn't listen on any more.
     for (const { fds } of this.#sockets.splice(0)) for (const fd of fds) closeSync(fd);
     tell({ type: 'ready' }, () => {

@@ -25,7 +25,7 @@ export interface ServeDataPlaneOptions {
   readonly settings: Settings;
   readonly version: string;
   readonly log: Logger;
-  readonly predecessor: Predecessor | undefined;
+  readonly predecessor: Predecessor;
 }
 
 /** So long a control plane has to answer before the configuration on disk is served. */
@@ -83,7 +83,7 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
     },
   });
   // One process at a time writes the configuration on disk.
-  await predecessor?.letGo();
+  await predecessor.letGo();
   if (!(await follower.begin(PATIENCE_MS)) && !(await follower.beginFromDisk())) {
     log.warn('nothing is served before a control plane gives a configuration');
     await follower.begin(Number.POSITIVE_INFINITY);
@@ -105,7 +105,7 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
     ['config', `revision ${configuration.revision} ${follower.stale ? 'from disk' : `from ${client.at}`}`],
   ]);
   const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
-  predecessor?.ready();
+  predecessor.ready();
   await follower.run();
   stopWatching();
 }

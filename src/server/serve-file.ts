@@ -23,7 +23,7 @@ export async function serveFile(
   adjust: (settings: Settings) => Settings,
   version: string,
   log: Logger,
-  predecessor: Predecessor | undefined,
+  predecessor: Predecessor,
 ): Promise<void> {
   const source = await FileSource.load(file);
   const settings = withGeoFolder(adjust(source.content.settings), path.dirname(path.resolve(file)));
@@ -79,7 +79,7 @@ export async function serveFile(
       await Promise.all([admin?.close(stopping), gateway.stop(stopping)]);
     },
   });
-  predecessor?.ready();
+  predecessor.ready();
 }
 
 /** The names of settings that a changed file has changed: they are read at start only. */
@@ -94,7 +94,7 @@ async function startReadOnlyAdmin(
   gateway: Gateway,
   settings: Settings,
   log: Logger,
-  predecessor: Predecessor | undefined,
+  predecessor: Predecessor,
 ) {
   const [
     { startAdmin },

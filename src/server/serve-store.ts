@@ -30,7 +30,7 @@ export interface ServeStoreOptions extends StorePlace {
   readonly settings: Settings;
   readonly version: string;
   readonly log: Logger;
-  readonly predecessor: Predecessor | undefined;
+  readonly predecessor: Predecessor;
 }
 
 /** Serves what the Admin API is told, kept in a Store. */
@@ -39,7 +39,7 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
   const settings = clusterOptions === undefined ? options.settings : { ...options.settings, listeners: [] };
   const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   // What the process before this one holds, this one can't open.
-  await predecessor?.letGo();
+  await predecessor.letGo();
   const { store, configuration, adminKey, shown: place } = await openStore(options, plugins, log);
   if (upstream !== undefined) {
     const plan = configuration.plan({ type: 'put', ...catchAll(upstream) });
@@ -86,7 +86,7 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
   const admin = await startAdmin(parseAddress(address), adminOptions, predecessor);
   const clusterName = clusterOptions && socketName('cluster', clusterOptions.listen);
   const clusterServer = await cluster?.listen(
-    { ...clusterOptions!, fd: predecessor?.take(clusterName!)?.fds[0] },
+    { ...clusterOptions!, fd: predecessor.take(clusterName!)?.fds[0] },
     () => admin.admin.writer.refresh(),
     log,
   );
@@ -137,5 +137,5 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
       },
     }),
   });
-  predecessor?.ready();
+  predecessor.ready();
 }

@@ -15,7 +15,7 @@ export async function serveUpstream(
   settings: Settings,
   version: string,
   log: Logger,
-  predecessor: Predecessor | undefined,
+  predecessor: Predecessor,
 ): Promise<void> {
   const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   const configuration = await createConfiguration(plugins, randomBytes(32));
@@ -42,7 +42,7 @@ export async function serveUpstream(
     sockets: () => gateway.sockets,
     stop: (stopping) => gateway.stop(stopping),
   });
-  predecessor?.ready();
+  predecessor.ready();
 }
 
 /** The Route that takes what no other takes. */

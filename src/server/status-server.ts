@@ -20,7 +20,7 @@ export interface StatusServer {
 export function startStatusServer(
   { host, port }: Address,
   readiness: () => Readiness,
-  predecessor: Predecessor | undefined,
+  predecessor: Predecessor,
 ): Promise<StatusServer> {
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, (request, response) => {
     const answer = statusAnswer(request.url?.split('?', 1)[0] ?? '', readiness());
@@ -42,7 +42,7 @@ export function startStatusServer(
       ),
     );
     const name = socketName('status', { host, port });
-    server.listen(placeToListen({ host, port }, predecessor?.take(name)?.fds[0]), () => {
+    server.listen(placeToListen({ host, port }, predecessor.take(name)?.fds[0]), () => {
       const { port: chosen, address, family } = server.address() as AddressInfo;
       resolve({
         socket: handedSocket(name, server),

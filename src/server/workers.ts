@@ -41,7 +41,7 @@ export interface WorkersOptions {
   readonly snapshot: Snapshot;
   readonly pluginFiles: readonly PluginFile[];
   readonly log: Logger;
-  readonly predecessor: Predecessor | undefined;
+  readonly predecessor: Predecessor;
   /** A Plugin shows a number in the metrics. */
   onGauge(reading: GaugeReading): void;
   /** Makes the memory for a worker's records; undefined without telemetry. */
@@ -140,7 +140,7 @@ export class Workers {
   async start(): Promise<void> {
     const { count, start } = this.#options;
     const { predecessor } = this.#options;
-    this.#handed = start.listeners.map((listener) => predecessor?.take(nameOf(listener)));
+    this.#handed = start.listeners.map((listener) => predecessor.take(nameOf(listener)));
     // A free port is chosen once, for all.
     this.#listeners = await Promise.all(
       start.listeners.map((listener, index) => {

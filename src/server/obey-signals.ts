@@ -99,7 +99,12 @@ async function replace(served: Served, signal: AbortSignal): Promise<number> {
       signal,
     });
   } catch (error) {
-    if (away && !signal.aborted) await served.takeBack?.();
+    const { message } = error as Error;
+    if (away && !signal.aborted) {
+      await served.takeBack?.().catch((reason: Error) => {
+        throw new Error(`${message}; writes are refused until a restart: ${reason.message}`);
+      });
+    }
     throw error;
   }
 }

@@ -7,8 +7,10 @@ import { CertificateAuthority } from '../support/certificate-authority.ts';
 import { place, startWithFile } from '../support/config-file.ts';
 import { startEcho } from '../support/echo-upstream.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { type Answer, call, tally } from '../support/http-call.ts';
 import { SluiceProcess, temporaryFolder } from '../support/process.ts';
+import { startStreamTarget, startUdpTarget, UdpClient } from '../support/stream-target.ts';
 import { secureGet, TlsClient } from '../support/tls-client.ts';
 import { ssl, startTls } from '../support/tls-gateway.ts';
 import { hasEnded, Upgrading } from '../support/upgrading.ts';
@@ -121,6 +123,47 @@ test('with TLS no handshake is broken; a connection in the middle of one ends it
   await eventually('the old process has ended', () => hasEnded(old));
   await load.goOn(20);
   assert.deepEqual(Object.keys(await load.stop()), ['200']);
+});
+
+test('streams that are open go on, new ones of TCP and UDP find the new process', async (t) => {
+  const upgrading = new Upgrading(t);
+  const [tcp, udp] = [await startStreamTarget(t), await startUdpTarget(t, 'it')];
+  const [tcpPort, udpPort] = [await freePort(), await freePort()];
+  const { sluice } = await startWithFile(
+    t,
+    `
+listeners:
+  - { address: "127.0.0.1:0" }
+  - { address: "127.0.0.1:${tcpPort}", protocol: tcp }
+  - { address: "127.0.0.1:${udpPort}", protocol: udp }
+stream_routes:
+  - { id: t, server_port: ${tcpPort}, upstream: { scheme: tcp, nodes: { "127.0.0.1:${tcp.port}": 1 } } }
+  - { id: u, server_port: ${udpPort}, upstream: { scheme: udp, nodes: { "127.0.0.1:${udp.port}": 1 } } }
+`,
+    { keepListeners: true, workers: 2, accessLog: 'off' },
+  );
+  const say = async (socket: net.Socket, text: string): Promise<string> => {
+    const [answer] = await Promise.all([once(socket, 'data'), socket.write(text)]);
+    return String(answer[0]);
+  };
+  const stream = net.connect(tcpPort, '127.0.0.1');
+  t.after(() => stream.destroy());
+  assert.equal(await say(stream, 'before'), 'before');
+  const old = await upgrading.upgrade(sluice);
+  assert.equal(await say(stream, 'during'), 'during');
+  const later = net.connect(tcpPort, '127.0.0.1');
+  t.after(() => later.destroy());
+  assert.equal(await say(later, 'new'), 'new');
+  for (const client of await Promise.all(Array.from({ length: 8 }, () => UdpClient.connect(t, udpPort)))) {
+    await eventually('an answer', () => {
+      client.send('x');
+      return client.answers.length > 0;
+    });
+  }
+  assert.equal(hasEnded(old), false);
+  stream.end();
+  await eventually('the old process has ended', () => hasEnded(old));
+  assert.equal(await say(later, 'still'), 'still');
 });
 
 test('a new process that can not serve leaves the old one serving; the next try may do', async (t) => {

@@ -2,6 +2,8 @@ import path from 'node:path';
 import { parseAddress } from '../model/listen-address.ts';
 import type { Settings } from '../model/settings.ts';
 import { StderrLogger } from '../server/logger.ts';
+import { PidFile } from '../server/pid-file.ts';
+import { Predecessor } from '../server/predecessor.ts';
 import type { Command, CommandOptions } from './command.ts';
 import { roleOf } from './role.ts';
 import { UsageError } from './usage-error.ts';
@@ -95,6 +97,11 @@ unless the file asks for one.`,
       value: 'FILE',
       description: 'a Plugin of your own, .ts or .js; may be given several times',
     },
+    'pid-file': {
+      type: 'string',
+      value: 'FILE',
+      description: 'where the number of the process is kept while it serves',
+    },
     admin: { type: 'boolean', description: 'with UPSTREAM: the Admin API, too' },
     'access-log': {
       type: 'string',
@@ -118,24 +125,26 @@ unless the file asks for one.`,
     }
     const database = String(options.store ?? process.env.SLUICE_STORE ?? '') || undefined;
     const log = new StderrLogger();
+    const pidFile = options['pid-file'];
+    const predecessor = Predecessor.find(typeof pidFile === 'string' ? new PidFile(pidFile) : undefined);
     const adjust = (settings: Settings) => adjusted(settings, options);
     if (options.config !== undefined) {
       const { serveFile } = await import('../server/serve-file.ts');
-      return serveFile(String(options.config), adjust, version, log);
+      return serveFile(String(options.config), adjust, version, log, predecessor);
     }
     const settings = adjust(await baseSettings(options));
     const directory = String(options.data ?? settings.data_dir);
     const role = roleOf(options, upstream ?? options.config ?? options.admin);
     if (role?.name === 'data-plane') {
       const { serveDataPlane } = await import('../server/serve-data-plane.ts');
-      return serveDataPlane({ ...role, directory, settings, version, log });
+      return serveDataPlane({ ...role, directory, settings, version, log, predecessor });
     }
     if (upstream !== undefined && options.admin !== true && options.data === undefined) {
       const { serveUpstream } = await import('../server/serve-upstream.ts');
-      return serveUpstream(upstream, settings, version, log);
+      return serveUpstream(upstream, settings, version, log, predecessor);
     }
     const { serveStore } = await import('../server/serve-store.ts');
-    return serveStore({ directory, database, upstream, cluster: role, settings, version, log });
+    return serveStore({ directory, database, upstream, cluster: role, settings, version, log, predecessor });
   },
 };
 

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { placeToListen } from '../lib/descriptor.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { type CertificateFiles, readCertificates } from './certificate-files.ts';
@@ -17,6 +18,8 @@ import { readSyncRequest, SYNC_PATH, type SyncAnswer, type SyncRequest } from '.
 export interface ClusterServerOptions {
   readonly host: string;
   readonly port: number;
+  /** A socket that listens there already. */
+  readonly fd?: number | undefined;
   readonly certificates: CertificateFiles;
   readonly snapshot: Snapshot;
   readonly history: ChangeHistory;
@@ -39,7 +42,7 @@ export class ClusterServer {
   /** Rejects with what to do when it can't listen, or the certificates are no good. */
   static async listen(options: ClusterServerOptions): Promise<ClusterServer> {
     const server = new ClusterServer(options);
-    server.#server.listen(options.port, options.host);
+    server.#server.listen(placeToListen(options, options.fd));
     await once(server.#server, 'listening').catch((error: Error) => {
       throw new Error(
         `data planes can't be listened for on ${options.host}:${options.port}: ${error.message}`,
@@ -69,6 +72,11 @@ export class ClusterServer {
         reason: error.message,
       });
     });
+  }
+
+  /** What listens. */
+  get server(): Server {
+    return this.#server;
   }
 
   /** `host:port`, with the port that was chosen for 0. */

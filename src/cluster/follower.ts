@@ -49,6 +49,8 @@ export class Follower {
   #stale = false;
   #saving: Promise<void> | undefined;
   #isSaved = true;
+  /** The file is another process's for the time being. */
+  #isLent = false;
   #expiry: NodeJS.Timeout | undefined;
 
   constructor(options: FollowerOptions) {
@@ -121,13 +123,25 @@ export class Follower {
     }
   }
 
+  /** Leaves the file to another process; resolves when nothing is being written. */
+  async letGo(): Promise<void> {
+    this.#isLent = true;
+    await this.#saving;
+  }
+
+  /** Writes the file again. */
+  takeBack(): void {
+    this.#isLent = false;
+    if (!this.#isSaved) this.#save();
+  }
+
   /** Ends the connection, and writes what is not on the disk yet. */
   async close(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#expiry);
     this.#options.client.close();
     await this.#saving;
-    if (!this.#isSaved) await this.#write();
+    if (!this.#isSaved && !this.#isLent) await this.#write();
   }
 
   /** Asks once, and takes the answer; tells whether there was one. */
@@ -233,8 +247,9 @@ export class Follower {
   // The disk.
 
   #save(): void {
+    if (this.#isLent) return;
     this.#saving ??= (async () => {
-      while (!this.#isSaved && !this.#stop.signal.aborted) {
+      while (!this.#isSaved && !this.#isLent && !this.#stop.signal.aborted) {
         const begin = performance.now();
         await this.#write();
         await this.#pause(Math.max(BETWEEN_WRITES_MS, 10 * (performance.now() - begin)));

@@ -75,6 +75,12 @@ export class ClientConnection implements TransportOwner, Waiting, Accepted {
     return this.#body.chunkedBytes;
   }
 
+  /** Whether a response's head may say that the connection stays after it; after a no, it closes. */
+  stays(): boolean {
+    if (this.host.draining) this.keepAlive = false;
+    return this.keepAlive;
+  }
+
   get remoteAddress(): string {
     return this.transport.remoteAddress;
   }
@@ -244,7 +250,7 @@ export class ClientConnection implements TransportOwner, Waiting, Accepted {
   finish(): void {
     this.exchange = null;
     if (this.#state === State.Closed) return;
-    if (!this.keepAlive || this.host.draining || (this.#peerEnded && this.#pending === null))
+    if (!this.keepAlive || this.host.closing || (this.#peerEnded && this.#pending === null))
       return this.close();
     if (!this.requestComplete) {
       this.#state = State.Draining;

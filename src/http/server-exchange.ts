@@ -40,8 +40,10 @@ export interface ConnectionHost {
   readonly limits: ClientLimits;
   /** Its connections are streams of HTTP/2. */
   readonly http2: boolean;
-  /** Connections are asked to close after the current request. */
+  /** Responses say that the connection closes after them. */
   readonly draining: boolean;
+  /** Connections close after their response, also where it said before that they stay. */
+  readonly closing: boolean;
   acquire(connection: ClientConnection): ServerExchange;
   onConnectionClosed(connection: ClientConnection): void;
 }

@@ -204,13 +204,15 @@ export interface ListenOptions {
   readonly port: number;
   /** Several threads or processes listen on the same port and the system spreads connections. */
   readonly reusePort?: boolean;
+  /** A socket that listens already, in place of the address. */
+  readonly fd?: number | undefined;
   /** Takes what stands in front of a connection's own bytes. */
   readonly firstStage?: FirstStage;
 }
 
 /** Accepts sockets, `paused` ones before anything is read; `peer` is who they speak for, where a first stage has found out. */
 export function listenRaw(
-  { firstStage, ...options }: ListenOptions,
+  { firstStage, host, port, reusePort, fd }: ListenOptions,
   accept: (socket: net.Socket, peer: Peer | undefined) => void,
   paused = firstStage !== undefined,
 ): net.Server {
@@ -223,7 +225,7 @@ export function listenRaw(
       else firstStage(socket, (peer) => accept(socket, peer));
     },
   );
-  server.listen({ ...options, backlog: 4096 });
+  server.listen({ ...(fd === undefined ? { host, port, reusePort } : { fd }), backlog: 4096 });
   return server;
 }
 

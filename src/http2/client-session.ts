@@ -84,6 +84,10 @@ export class ClientSession implements ConnectionHost, Accepted, Waiting {
     return this.#host.draining;
   }
 
+  get closing(): boolean {
+    return this.#host.closing;
+  }
+
   #onStream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
     beginEvent();
     if (this.#streams++ === 0) disarm(this);

@@ -43,6 +43,14 @@ export interface Listener extends Address {
   readonly proxyProtocol: boolean;
 }
 
+/** How a Listener's socket comes to be. */
+export interface Sharing {
+  /** Others listen on the same port, and the system spreads connections. */
+  readonly reusePort?: boolean;
+  /** A socket that listens there already, from the process before this one. */
+  readonly fd?: number | undefined;
+}
+
 /** What doesn't go together in a Listener. `trusting`: there are `trusted_addresses`. */
 export function listenerProblem(
   { protocol = 'http', tls, http2, proxy_protocol }: Static<typeof listener>,

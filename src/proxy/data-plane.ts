@@ -1,6 +1,7 @@
 // Traffic of one thread: listeners, connections, Exchanges, and the Runtime they run by.
 
 import type net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientConnection } from '../http/client-connection.ts';
 import type { FirstStage } from '../http/first-stage.ts';
 import { plainAddress } from '../http/plain-address.ts';
@@ -10,7 +11,7 @@ import type { TransportOwner } from '../http/transport.ts';
 import type * as ClientSessions from '../http2/client-sessions.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';
 import type { GeoSource } from '../model/geo-place.ts';
-import type { Listener } from '../model/listener.ts';
+import type { Listener, Sharing } from '../model/listener.ts';
 import type { Challenge } from '../model/tls-material.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { reply } from '../plugin/reply.ts';
@@ -61,6 +62,7 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   readonly maxCollectedBytes: number;
   readonly runtime: Runtime;
   draining = false;
+  closing = false;
   readonly #options: DataPlaneOptions;
   readonly #decider: Decider;
   readonly http2 = false;
@@ -95,13 +97,13 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
   }
 
   /** Accepts traffic on an address; resolves when it does. */
-  async listen(listener: Listener, reusePort = false): Promise<net.Server> {
+  async listen(listener: Listener, sharing: Sharing = {}): Promise<net.Server> {
     const { host, port, tls, proxyProtocol, http2 } = listener;
     const firstStage = proxyProtocol ? this.#options.proxyProtocol : undefined;
     const sessions = http2 ? await import('../http2/client-sessions.ts') : undefined;
     const acceptor = tls ? await this.#tlsAcceptor(sessions) : undefined;
     return new Promise((resolve, reject) => {
-      const options = { host, port, reusePort, firstStage };
+      const options = { host, port, ...sharing, firstStage };
       const server =
         acceptor === undefined
           ? listen(options, (makeTransport, address) => {
@@ -126,11 +128,15 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
 
   /**
    * Stops accepting, lets Exchanges under way end and closes each connection after its own; what
-   * is left after `graceMs` is closed.
+   * is left after `graceMs` is closed. With `lullMs`, connections that bring a request within that
+   * time are answered, and closed then, before those that don't are closed: where another process
+   * goes on accepting, no client need notice.
    */
-  async drain(graceMs: number): Promise<void> {
+  async drain(graceMs: number, lullMs = 0): Promise<void> {
     this.draining = true;
     for (const server of this.#servers) server.close();
+    if (lullMs > 0) await sleep(lullMs);
+    this.closing = true;
     for (const connection of [...this.#connections]) connection.drain();
     if (this.#connections.size > 0) {
       await new Promise<void>((resolve) => {

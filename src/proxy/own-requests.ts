@@ -47,6 +47,7 @@ export function sendOwnRequest(request: OwnRequest): Promise<OwnResponse> {
 class OwnConversation implements ConnectionHost, ExchangeHost, Transport {
   readonly limits = LIMITS;
   readonly draining = false;
+  readonly closing = false;
   readonly geo = undefined;
   readonly http2 = false;
   readonly maxCollectedBytes: number;

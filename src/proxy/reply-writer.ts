@@ -152,7 +152,7 @@ function send(exchange: Exchange, body: Uint8Array | BodySource): void {
     output.putNumber(framing);
     output.putAll(CRLF);
   }
-  output.putAll(connection.keepAlive && !connection.host.draining ? KEEP_ALIVE : CLOSE);
+  output.putAll(connection.stays() ? KEEP_ALIVE : CLOSE);
   if (!response.edits.has('server')) output.putAll(SERVER);
   if (exchange.upstreamStatus >= 500) {
     output.putAll(UPSTREAM_STATUS);

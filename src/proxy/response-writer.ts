@@ -52,7 +52,7 @@ export function writeResponseHead(exchange: Exchange, framing: BodyFraming): voi
   else if (typeof framing === 'number') writeLength(framing);
   else if (framing === 'none' && head.contentLength >= 0 && response.status !== 204)
     writeLength(head.contentLength);
-  const stays = connection.keepAlive && !connection.host.draining;
+  const stays = connection.stays();
   if (edited && edits.has('server')) output.putAll(stays ? KEEP_ALIVE : CLOSE);
   else output.putAll(stays ? KEEP_ALIVE_SERVER : CLOSE_SERVER);
   if (!dated && !(edited && edits.has('date'))) output.putAll(dateLine(now()));

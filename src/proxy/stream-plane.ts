@@ -1,13 +1,14 @@
 // TCP and UDP traffic of one thread: loaded only where a Listener is for one of them.
 
 import type net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FirstStage } from '../http/first-stage.ts';
 import { plainAddress } from '../http/plain-address.ts';
 import { listen, listenRaw, SocketTransport } from '../http/socket-transport.ts';
 import type { TransportOwner } from '../http/transport.ts';
 import type { Deadlines } from '../lib/deadlines.ts';
 import type { ExchangeEndSink } from '../model/exchange-end.ts';
-import type { Listener } from '../model/listener.ts';
+import type { Listener, Sharing } from '../model/listener.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { ServerCertificates } from '../tls/server-certificates.ts';
 import type { HandshakeFigures, TlsAcceptor } from '../tls/tls-acceptor.ts';
@@ -66,18 +67,18 @@ export class StreamPlane implements TcpStreamHost {
   }
 
   /** Accepts traffic on an address; resolves when it does. */
-  async listen(listener: Listener, reusePort = false): Promise<Listening> {
+  async listen(listener: Listener, sharing: Sharing = {}): Promise<Listening> {
     return listener.protocol === 'udp'
-      ? this.#listenUdp(listener, reusePort)
-      : this.#listenTcp(listener, reusePort);
+      ? this.#listenUdp(listener, sharing)
+      : this.#listenTcp(listener, sharing);
   }
 
-  async #listenTcp(listener: Listener, reusePort: boolean): Promise<net.Server> {
+  async #listenTcp(listener: Listener, sharing: Sharing): Promise<net.Server> {
     const { host, port, tls, proxyProtocol } = listener;
     const firstStage = proxyProtocol ? this.#options.proxyProtocol : undefined;
     const acceptor = tls ? await this.#tlsAcceptor() : undefined;
     return new Promise((resolve, reject) => {
-      const options = { host, port, reusePort, firstStage };
+      const options = { host, port, ...sharing, firstStage };
       const server =
         acceptor === undefined
           ? listen(options, (makeTransport, address) => {
@@ -129,7 +130,7 @@ export class StreamPlane implements TcpStreamHost {
     return refused === undefined;
   }
 
-  async #listenUdp({ host, port }: Listener, reusePort: boolean): Promise<UdpListener> {
+  async #listenUdp({ host, port }: Listener, { reusePort = false }: Sharing): Promise<UdpListener> {
     const { UdpListener } = await import('./udp-listener.ts');
     const { log, refusals, maxUdpSessions } = this.#options;
     const listener = new UdpListener({ host: this, log, refusals, maxSessions: maxUdpSessions });
@@ -138,10 +139,15 @@ export class StreamPlane implements TcpStreamHost {
     return listener;
   }
 
-  /** Stops accepting and waits for connections to end; what is left after `graceMs` is closed. */
-  async drain(graceMs: number): Promise<void> {
+  /**
+   * Stops accepting and waits for connections to end; what is left after `graceMs` is closed. With
+   * `lullMs` another process accepts already: handshakes get that time first, and UDP is left at once,
+   * since what the system still brings here would be lost there.
+   */
+  async drain(graceMs: number, lullMs = 0): Promise<void> {
     for (const server of this.#servers) server.close();
-    const udp = Promise.all(this.#udp.map((listener) => listener.drain(graceMs)));
+    const udp = Promise.all(this.#udp.map((listener) => listener.drain(lullMs > 0 ? 0 : graceMs)));
+    if (lullMs > 0) await sleep(lullMs);
     if (this.#streams.size > 0) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, graceMs);

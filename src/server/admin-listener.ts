@@ -1,18 +1,24 @@
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type AdminServer, type AdminServerOptions, createAdminServer } from '../admin/admin-server.ts';
+import { placeToListen } from '../lib/descriptor.ts';
+import type { Stopping } from './obey-signals.ts';
+import { type HandedSocket, handedSocket, leave, type Predecessor, socketName } from './predecessor.ts';
 
 /** An Admin API that listens. */
 export interface AdminListener {
   /** `host:port`, with the port that was chosen for 0. */
   readonly at: string;
+  readonly socket: HandedSocket;
   readonly admin: AdminServer;
-  close(): Promise<void>;
+  close(stopping: Stopping): Promise<void>;
 }
 
 /** Starts the Admin API on an address; rejects with what to do when it can't. */
 export function startAdmin(
   address: { host: string; port: number },
   options: AdminServerOptions,
+  predecessor: Predecessor,
 ): Promise<AdminListener> {
   const admin = createAdminServer(options);
   return new Promise((resolve, reject) => {
@@ -25,10 +31,16 @@ export function startAdmin(
         ),
       ),
     );
-    admin.server.listen(address.port, address.host, () => {
+    const name = socketName('admin', address);
+    admin.server.listen(placeToListen(address, predecessor.take(name)?.fds[0]), () => {
       const { port, address: host, family } = admin.server.address() as AddressInfo;
       const at = `${family === 'IPv6' ? `[${host}]` : host}:${port}`;
-      resolve({ at, admin, close: () => closeSoon(admin) });
+      resolve({
+        at,
+        admin,
+        socket: handedSocket(name, admin.server),
+        close: (stopping) => closeSoon(admin, stopping),
+      });
     });
   });
 }
@@ -37,7 +49,11 @@ export function startAdmin(
 const PATIENCE_MS = 2_000;
 
 /** Answers what is under way; half a request must not keep the process from ending. */
-async function closeSoon(admin: AdminServer): Promise<void> {
+async function closeSoon(admin: AdminServer, { lullMs }: Stopping): Promise<void> {
+  if (lullMs > 0) {
+    leave(admin.server);
+    await sleep(lullMs);
+  }
   const timer = setTimeout(() => admin.server.closeAllConnections(), PATIENCE_MS);
   await admin.close();
   clearTimeout(timer);

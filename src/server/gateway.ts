@@ -32,7 +32,9 @@ import { checkedValue } from './checked-value.ts';
 import { expressionProblem } from './expression-problem.ts';
 import { openGeoFiles, readGeoFiles, watchGeoFiles } from './geo-files.ts';
 import type { HealthMonitor } from './health-monitor.ts';
+import type { Stopping } from './obey-signals.ts';
 import type { PluginFile } from './plugin-files.ts';
+import { type HandedSocket, type Predecessor, socketName } from './predecessor.ts';
 import type { ServiceWatch } from './service-watch.ts';
 import type { StatusServer } from './status-server.ts';
 import { TlsKeeper } from './tls-keeper.ts';
@@ -52,6 +54,8 @@ export interface GatewayOptions {
   readonly dataDirectory: string;
   /** The folder of the configuration file; the working directory where there is none. */
   readonly folder?: string;
+  /** The process that this one takes over from. */
+  readonly predecessor: Predecessor;
 }
 
 /** A Configuration that knows these Plugins. `encryptionKey` seals secrets for Store and Admin API. */
@@ -121,6 +125,7 @@ export class Gateway {
         else gauges.set(key, reading);
         telemetry?.report({ gauges: [...gauges.values()] });
       },
+      predecessor: options.predecessor,
       tls: { fallbackSni: settings.tls.fallback_sni.toLowerCase() || undefined, material: tls.material },
       discovered: () => (gateway === undefined ? services : gateway.#services)?.sets() ?? [],
       ringFor(worker) {
@@ -169,7 +174,7 @@ export class Gateway {
     tls.start((material) => workers.useTls(material));
     gateway = new Gateway(options, workers, telemetry, state, tls, acme, services);
     try {
-      await gateway.#begin();
+      await gateway.#begin(options.predecessor);
     } catch (error) {
       await gateway.stop();
       throw error;
@@ -220,7 +225,7 @@ export class Gateway {
     this.#certificates.start();
   }
 
-  async #begin(): Promise<void> {
+  async #begin(predecessor: Predecessor): Promise<void> {
     await this.#watchHealth(this.configuration.snapshot.all());
     const { status } = this.#settings;
     if (status.enabled) {
@@ -228,6 +233,7 @@ export class Gateway {
       this.#statusServer = await startStatusServer(
         parseAddress(status.address, '127.0.0.1'),
         () => this.readiness,
+        predecessor,
       );
     }
     this.tellReadiness();
@@ -368,8 +374,27 @@ export class Gateway {
     return this.#tls.useChallenges(challenges);
   }
 
+  /** All that listen here. */
+  get sockets(): readonly HandedSocket[] {
+    const { metrics } = this.#settings;
+    const at = this.telemetry?.metricsAddress;
+    const { socket: status } = this.#statusServer ?? {};
+    return [
+      ...this.workers.sockets,
+      ...(status === undefined ? [] : [status]),
+      ...(at?.fd === undefined
+        ? []
+        : [{ name: socketName('metrics', parseAddress(metrics.address)), port: at.port, fds: [at.fd] }]),
+    ];
+  }
+
   /** Stops accepting, lets requests under way end, writes the last log line. */
-  async stop(): Promise<void> {
+  async stop({ lullMs }: Stopping = { lullMs: 0 }): Promise<void> {
+    if (lullMs > 0) {
+      // Who asks now means the process that has taken over.
+      this.telemetry?.leave();
+      this.#statusServer?.leave();
+    }
     clearInterval(this.#readinessTimer);
     this.#monitor?.close();
     this.#unwatchGeo();
@@ -378,7 +403,7 @@ export class Gateway {
     this.#certificates.stop();
     this.#cacheChannel.close();
     this.#services?.close();
-    await this.workers.stop(this.#settings.shutdown.grace * 1000);
+    await this.workers.stop(this.#settings.shutdown.grace * 1000, lullMs);
     this.#statusServer?.close();
     const dropped = (await this.telemetry?.stop()) ?? 0;
     if (dropped > 0) this.#log.warn(`${dropped} access log lines could not be written`);
@@ -413,7 +438,8 @@ async function followServices(
   return new ServiceWatch({ settings: discovery, dnsServers: resolver.servers, folder, log, onSet });
 }
 
-async function startTelemetry({ settings, version, log }: GatewayOptions): Promise<Telemetry | undefined> {
+async function startTelemetry(options: GatewayOptions): Promise<Telemetry | undefined> {
+  const { settings, version, log, predecessor } = options;
   const { access_log: accessLog, metrics } = settings;
   if (accessLog.path === 'off' && !metrics.enabled) return undefined;
   const address = metrics.enabled ? parseAddress(metrics.address) : undefined;
@@ -426,7 +452,13 @@ async function startTelemetry({ settings, version, log }: GatewayOptions): Promi
           redactedParameters: [...DEFAULT_REDACTED_PARAMETERS, ...accessLog.redact],
         },
       }),
-      ...(address !== undefined && { prometheus: { address: address.host, port: address.port } }),
+      ...(address !== undefined && {
+        prometheus: {
+          address: address.host,
+          port: address.port,
+          fd: predecessor.take(socketName('metrics', address))?.fds[0],
+        },
+      }),
     },
     onTrouble: (message) => log.warn(message),
   }).catch((error: Error) => {

@@ -18,8 +18,10 @@ export interface WorkerStart {
   readonly state: SharedStateBuffers;
   readonly ring: SharedArrayBuffer | undefined;
   readonly listeners: readonly Listener[];
-  /** Several workers share the listeners' ports. */
+  /** Other workers, or a process that takes over, listen on the same ports. */
   readonly reusePort: boolean;
+  /** By Listener the sockets of the process before this one that are this worker's; where there are none, it makes its own. */
+  readonly handed: readonly (readonly number[])[];
   readonly client: ClientSettings;
   readonly trustedAddresses: readonly string[];
   readonly maxCollectedBytes: number;
@@ -72,10 +74,16 @@ export type ToWorker =
   | { readonly type: 'tls'; readonly serial: number; readonly material: TlsMaterial }
   | { readonly type: 'discovered'; readonly set: DiscoveredSet }
   | { readonly type: 'reload-plugin'; readonly file: PluginFile }
-  | { readonly type: 'drain'; readonly graceMs: number };
+  /** With `lullMs` another process accepts already; see DataPlane.drain. */
+  | { readonly type: 'drain'; readonly graceMs: number; readonly lullMs: number };
 
 export type FromWorker =
-  | { readonly type: 'ready'; readonly ports: readonly number[] }
+  /** By Listener its port, and the file descriptors of its sockets; none for UDP. */
+  | {
+      readonly type: 'ready';
+      readonly ports: readonly number[];
+      readonly fds: readonly (readonly number[])[];
+    }
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'applied'; readonly revision: Revision }
   /** The material of this serial number is in use. */

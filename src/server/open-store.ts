@@ -6,6 +6,7 @@ import type { Logger } from '../plugin/kit.ts';
 import { shown } from './announce.ts';
 import { type DataDirectory, givenKeys, openDataDirectory } from './data-directory.ts';
 import { createConfiguration } from './gateway.ts';
+import { LentStore } from './lent-store.ts';
 
 /** Where a configuration that the Admin API writes is kept. */
 export interface StorePlace {
@@ -45,7 +46,8 @@ export async function openStore(
 async function openSqlite(directory: string, plugins: readonly Plugin[]): Promise<OpenedStore> {
   const { path: folder, adminKey, encryptionKey } = await openDataDirectory(path.resolve(directory));
   const { SqliteStore } = await import('../stores/sqlite/sqlite-store.ts');
-  const store = await SqliteStore.open(folder);
+  const open = () => SqliteStore.open(folder);
+  const store = new LentStore(await open(), open);
   const configuration = await createConfiguration(plugins, encryptionKey);
   return { store, configuration, adminKey, shown: shown(folder) };
 }

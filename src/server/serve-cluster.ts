@@ -8,6 +8,8 @@ import type { Logger } from '../plugin/kit.ts';
 /** Where a control plane listens for its data planes, and how both know each other. */
 export interface ClusterOptions {
   readonly listen: { readonly host: string; readonly port: number };
+  /** A socket that listens there already. */
+  readonly fd?: number | undefined;
   readonly certificates: CertificateFiles;
 }
 
@@ -30,7 +32,7 @@ export async function prepareCluster(snapshot: Snapshot): Promise<PreparedCluste
   return {
     history,
     extensions: { data_planes: dataPlanesEndpoint(dataPlanes) },
-    listen: ({ listen, certificates }, refresh, log) =>
-      ClusterServer.listen({ ...listen, certificates, snapshot, history, dataPlanes, refresh, log }),
+    listen: ({ listen, fd, certificates }, refresh, log) =>
+      ClusterServer.listen({ ...listen, fd, certificates, snapshot, history, dataPlanes, refresh, log }),
   };
 }

@@ -11,9 +11,10 @@ import type { Logger } from '../plugin/kit.ts';
 import { announce } from './announce.ts';
 import { openEncryptionKey, openInstanceName } from './data-directory.ts';
 import { createConfiguration, Gateway } from './gateway.ts';
+import { obeySignals } from './obey-signals.ts';
 import { loadPlugins } from './plugin-set.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
-import { stopOnSignals } from './stop-on-signals.ts';
+import type { Predecessor } from './predecessor.ts';
 import { withoutEffect } from './without-effect.ts';
 
 export interface ServeDataPlaneOptions {
@@ -24,6 +25,7 @@ export interface ServeDataPlaneOptions {
   readonly settings: Settings;
   readonly version: string;
   readonly log: Logger;
+  readonly predecessor: Predecessor;
 }
 
 /** So long a control plane has to answer before the configuration on disk is served. */
@@ -34,7 +36,7 @@ const PATIENCE_MS = 3_000;
  * metrics): what it needs to know, it asks for.
  */
 export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<void> {
-  const { settings, version, log } = options;
+  const { settings, version, log, predecessor } = options;
   const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   const client = new ControlPlaneClient(options.controlPlanes, options.certificates);
   const folder = path.resolve(options.directory);
@@ -70,9 +72,18 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
     gateway?.tellReadiness();
   };
   process.on('SIGHUP', () => void gateway?.telemetry?.reopen());
-  stopOnSignals(log, async () => {
-    await Promise.all([follower.close(), gateway?.stop()]);
+  obeySignals(log, {
+    sockets: () => gateway?.sockets ?? [],
+    letGo: () => follower.letGo(),
+    async takeBack() {
+      follower.takeBack();
+    },
+    async stop(stopping) {
+      await Promise.all([follower.close(), gateway?.stop(stopping)]);
+    },
   });
+  // One process at a time writes the configuration on disk.
+  await predecessor.letGo();
   if (!(await follower.begin(PATIENCE_MS)) && !(await follower.beginFromDisk())) {
     log.warn('nothing is served before a control plane gives a configuration');
     await follower.begin(Number.POSITIVE_INFINITY);
@@ -87,12 +98,14 @@ export async function serveDataPlane(options: ServeDataPlaneOptions): Promise<vo
     pluginFiles,
     dataDirectory: folder,
     isStale,
+    predecessor,
   });
   report();
   announce(version, gateway, settings, [
     ['config', `revision ${configuration.revision} ${follower.stale ? 'from disk' : `from ${client.at}`}`],
   ]);
   const stopWatching = watchPluginFiles(pluginFiles, gateway, log);
+  predecessor.ready();
   await follower.run();
   stopWatching();
 }

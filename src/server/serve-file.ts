@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { AdminServerOptions } from '../admin/admin-server.ts';
 import { deepEqual } from '../lib/json.ts';
 import { ConfigError } from '../model/errors.ts';
 import { parseAddress } from '../model/listen-address.ts';
@@ -11,8 +12,9 @@ import { announce } from './announce.ts';
 import { checkFile } from './file-configuration.ts';
 import { Gateway } from './gateway.ts';
 import { withGeoFolder } from './geo-files.ts';
+import { obeySignals } from './obey-signals.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
-import { stopOnSignals } from './stop-on-signals.ts';
+import type { Predecessor } from './predecessor.ts';
 import { withoutEffect } from './without-effect.ts';
 
 /** Serves a declarative file and follows its changes. `adjust` lets the command line have the last word. */
@@ -21,6 +23,7 @@ export async function serveFile(
   adjust: (settings: Settings) => Settings,
   version: string,
   log: Logger,
+  predecessor: Predecessor,
 ): Promise<void> {
   const source = await FileSource.load(file);
   const settings = withGeoFolder(adjust(source.content.settings), path.dirname(path.resolve(file)));
@@ -34,10 +37,13 @@ export async function serveFile(
     plugins,
     pluginFiles,
     dataDirectory: settings.data_dir,
+    predecessor,
     folder,
   });
   const lines: [string, string][] = [['config', file]];
-  const admin = settings.admin.enabled ? await startReadOnlyAdmin(file, gateway, settings, log) : undefined;
+  const admin = settings.admin.enabled
+    ? await startReadOnlyAdmin(file, gateway, settings, log, predecessor)
+    : undefined;
   if (admin !== undefined) lines.push(['Admin API', `http://${admin.at}/apisix/admin (to read)`]);
   announce(version, gateway, settings, lines);
   for (const line of withoutEffect(source.content.resources, settings)) log.warn(line);
@@ -65,11 +71,15 @@ export async function serveFile(
     void gateway.telemetry?.reopen();
     void source.reload();
   });
-  stopOnSignals(log, async () => {
-    source.close();
-    stopWatching();
-    await Promise.all([admin?.close(), gateway.stop()]);
+  obeySignals(log, {
+    sockets: () => [...gateway.sockets, ...(admin === undefined ? [] : [admin.socket])],
+    async stop(stopping) {
+      source.close();
+      stopWatching();
+      await Promise.all([admin?.close(stopping), gateway.stop(stopping)]);
+    },
   });
+  predecessor.ready();
 }
 
 /** The names of settings that a changed file has changed: they are read at start only. */
@@ -79,7 +89,13 @@ function changedSettings(before: Settings, after: Settings): string[] {
     .map(([name]) => name);
 }
 
-async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Settings, log: Logger) {
+async function startReadOnlyAdmin(
+  file: string,
+  gateway: Gateway,
+  settings: Settings,
+  log: Logger,
+  predecessor: Predecessor,
+) {
   const [
     { startAdmin },
     { explainEndpoint },
@@ -94,7 +110,7 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
     import('../admin/discovery-endpoint.ts'),
   ]);
   const { address, allow } = settings.admin;
-  return startAdmin(parseAddress(address), {
+  const options: AdminServerOptions = {
     configuration: gateway.configuration,
     store: {
       write: () =>
@@ -112,5 +128,6 @@ async function startReadOnlyAdmin(file: string, gateway: Gateway, settings: Sett
     keys: adminKeys(settings),
     allow,
     log,
-  });
+  };
+  return startAdmin(parseAddress(address), options, predecessor);
 }

@@ -1,8 +1,10 @@
 import path from 'node:path';
+import type { AdminServerOptions } from '../admin/admin-server.ts';
 import { cacheEndpoint } from '../admin/cache-endpoint.ts';
 import { discoveryEndpoint } from '../admin/discovery-endpoint.ts';
 import { explainEndpoint } from '../admin/explain-endpoint.ts';
 import { healthcheckEndpoint } from '../admin/healthcheck-endpoint.ts';
+import { arrival } from '../model/arrival.ts';
 import { parseAddress } from '../model/listen-address.ts';
 import type { Resource } from '../model/resource.ts';
 import type { Settings } from '../model/settings.ts';
@@ -10,12 +12,14 @@ import type { Logger } from '../plugin/kit.ts';
 import { startAdmin } from './admin-listener.ts';
 import { announce, shown } from './announce.ts';
 import { Gateway } from './gateway.ts';
+import { LentStore } from './lent-store.ts';
+import { obeySignals } from './obey-signals.ts';
 import { openStore, type StorePlace } from './open-store.ts';
 import { loadPlugins } from './plugin-set.ts';
 import { watchPluginFiles } from './plugin-watcher.ts';
+import { handedSocket, type Predecessor, socketName } from './predecessor.ts';
 import { type ClusterOptions, prepareCluster } from './serve-cluster.ts';
 import { catchAll } from './serve-upstream.ts';
-import { stopOnSignals } from './stop-on-signals.ts';
 import { withoutEffect } from './without-effect.ts';
 
 export interface ServeStoreOptions extends StorePlace {
@@ -26,13 +30,16 @@ export interface ServeStoreOptions extends StorePlace {
   readonly settings: Settings;
   readonly version: string;
   readonly log: Logger;
+  readonly predecessor: Predecessor;
 }
 
 /** Serves what the Admin API is told, kept in a Store. */
 export async function serveStore(options: ServeStoreOptions): Promise<void> {
-  const { upstream, cluster: clusterOptions, version, log } = options;
+  const { upstream, cluster: clusterOptions, version, log, predecessor } = options;
   const settings = clusterOptions === undefined ? options.settings : { ...options.settings, listeners: [] };
   const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
+  // What the process before this one holds, this one can't open.
+  await predecessor.letGo();
   const { store, configuration, adminKey, shown: place } = await openStore(options, plugins, log);
   if (upstream !== undefined) {
     const plan = configuration.plan({ type: 'put', ...catchAll(upstream) });
@@ -48,6 +55,7 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
     plugins,
     pluginFiles,
     dataDirectory: options.directory,
+    predecessor,
   });
   const warn = (resources: readonly Resource[]) => {
     // What has an effect is for those to say who carry the traffic.
@@ -56,7 +64,7 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
   };
   const cluster = clusterOptions && (await prepareCluster(configuration.snapshot));
   const { keys: configured, allow, address } = settings.admin;
-  const admin = await startAdmin(parseAddress(address), {
+  const adminOptions: AdminServerOptions = {
     configuration,
     store,
     broadcast(change) {
@@ -74,8 +82,14 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
     keys: configured.length > 0 ? configured : [{ name: 'admin', key: adminKey.key, role: 'admin' }],
     allow,
     log,
-  });
-  const clusterServer = await cluster?.listen(clusterOptions!, () => admin.admin.writer.refresh(), log);
+  };
+  const admin = await startAdmin(parseAddress(address), adminOptions, predecessor);
+  const clusterName = clusterOptions && socketName('cluster', clusterOptions.listen);
+  const clusterServer = await cluster?.listen(
+    { ...clusterOptions!, fd: predecessor.take(clusterName!)?.fds[0] },
+    () => admin.admin.writer.refresh(),
+    log,
+  );
   const keyFile = shown(path.join(path.resolve(options.directory), 'admin.key'));
   const fromEnvironment = (process.env.SLUICE_ADMIN_KEY ?? '') !== '';
   const key = fromEnvironment
@@ -100,9 +114,28 @@ export async function serveStore(options: ServeStoreOptions): Promise<void> {
     void gateway.telemetry?.reopen();
     clusterServer?.reloadCertificates();
   });
-  stopOnSignals(log, async () => {
-    stopWatching();
-    await Promise.all([clusterServer?.close(), admin.close(), gateway.stop()]);
-    await store.close();
+  obeySignals(log, {
+    sockets: () => [
+      ...gateway.sockets,
+      admin.socket,
+      ...(clusterServer === undefined ? [] : [handedSocket(clusterName!, clusterServer.server)]),
+    ],
+    async stop(stopping) {
+      stopWatching();
+      await Promise.all([clusterServer?.close(), admin.close(stopping), gateway.stop(stopping)]);
+      await store.close();
+    },
+    ...(store instanceof LentStore && {
+      letGo: () => store.letGo(),
+      async takeBack() {
+        const content = await store.takeBack();
+        if (content.revision === configuration.revision) return;
+        // The new process had written before it failed.
+        const change = arrival(configuration, content);
+        configuration.commit(change);
+        await adminOptions.broadcast(change);
+      },
+    }),
   });
+  predecessor.ready();
 }

@@ -5,8 +5,9 @@ import type { Settings } from '../model/settings.ts';
 import type { Logger } from '../plugin/kit.ts';
 import { announce, reachable } from './announce.ts';
 import { createConfiguration, Gateway } from './gateway.ts';
+import { obeySignals } from './obey-signals.ts';
 import { loadPlugins } from './plugin-set.ts';
-import { stopOnSignals } from './stop-on-signals.ts';
+import type { Predecessor } from './predecessor.ts';
 
 /** Sends everything to one Upstream: no file, no database, no Admin API. */
 export async function serveUpstream(
@@ -14,6 +15,7 @@ export async function serveUpstream(
   settings: Settings,
   version: string,
   log: Logger,
+  predecessor: Predecessor,
 ): Promise<void> {
   const { plugins, pluginFiles } = await loadPlugins(settings.plugins);
   const configuration = await createConfiguration(plugins, randomBytes(32));
@@ -28,6 +30,7 @@ export async function serveUpstream(
     plugins,
     pluginFiles,
     dataDirectory: settings.data_dir,
+    predecessor,
   });
   announce(version, gateway, settings, [
     ['upstream', upstream],
@@ -35,7 +38,11 @@ export async function serveUpstream(
     ['grow', `sluice start ${upstream} --admin`],
   ]);
   process.on('SIGHUP', () => void gateway.telemetry?.reopen());
-  stopOnSignals(log, () => gateway.stop());
+  obeySignals(log, {
+    sockets: () => gateway.sockets,
+    stop: (stopping) => gateway.stop(stopping),
+  });
+  predecessor.ready();
 }
 
 /** The Route that takes what no other takes. */

@@ -2,12 +2,17 @@
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { placeToListen } from '../lib/descriptor.ts';
 import type { Address } from '../model/listen-address.ts';
 import { type Readiness, statusAnswer } from '../telemetry/status-answer.ts';
+import { type HandedSocket, handedSocket, leave, type Predecessor, socketName } from './predecessor.ts';
 
 export interface StatusServer {
   /** `host:port`, with the port that was chosen for 0. */
   readonly at: string;
+  readonly socket: HandedSocket;
+  /** Accepts no more; who is connected is answered. */
+  leave(): void;
   close(): void;
 }
 
@@ -15,6 +20,7 @@ export interface StatusServer {
 export function startStatusServer(
   { host, port }: Address,
   readiness: () => Readiness,
+  predecessor: Predecessor,
 ): Promise<StatusServer> {
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, (request, response) => {
     const answer = statusAnswer(request.url?.split('?', 1)[0] ?? '', readiness());
@@ -35,10 +41,13 @@ export function startStatusServer(
         ),
       ),
     );
-    server.listen(port, host, () => {
+    const name = socketName('status', { host, port });
+    server.listen(placeToListen({ host, port }, predecessor.take(name)?.fds[0]), () => {
       const { port: chosen, address, family } = server.address() as AddressInfo;
       resolve({
+        socket: handedSocket(name, server),
         at: `${family === 'IPv6' ? `[${address}]` : address}:${chosen}`,
+        leave: () => leave(server),
         close() {
           server.close();
           server.closeAllConnections();

@@ -7,6 +7,7 @@ import { NetworkLookups } from '../discovery/lookups.ts';
 import { Resolver } from '../discovery/resolver.ts';
 import type { FirstStage } from '../http/first-stage.ts';
 import { type Deadlines, deadlinesOf } from '../lib/deadlines.ts';
+import { descriptorOf } from '../lib/descriptor.ts';
 import { IpSet } from '../lib/ip-range.ts';
 import { withDefaults } from '../lib/json-schema.ts';
 import type { Value } from '../model/resource.ts';
@@ -19,7 +20,7 @@ import { sendOwnRequest } from '../proxy/own-requests.ts';
 import { Pools } from '../proxy/pools.ts';
 import { Refusals } from '../proxy/refusals.ts';
 import { Runtime } from '../proxy/runtime.ts';
-import type { StreamPlane, StreamPlaneOptions } from '../proxy/stream-plane.ts';
+import type { Listening, StreamPlane, StreamPlaneOptions } from '../proxy/stream-plane.ts';
 import { CacheZones } from '../state/cache/cache-zones.ts';
 import { monotonic } from '../state/memory/monotonic-clock.ts';
 import { RecordRing, WORKER_GAUGE } from '../state/memory/record-ring.ts';
@@ -182,7 +183,10 @@ async function run(): Promise<void> {
         });
         return;
       case 'drain':
-        void Promise.all([dataPlane.drain(message.graceMs), streamPlane?.drain(message.graceMs)]).then(() => {
+        void Promise.all([
+          dataPlane.drain(message.graceMs, message.lullMs),
+          streamPlane?.drain(message.graceMs, message.lullMs),
+        ]).then(() => {
           showFigures();
           tell({ type: 'drained' });
           port.close();
@@ -211,18 +215,24 @@ async function run(): Promise<void> {
   showFigures();
   setInterval(showFigures, 1000).unref();
 
-  const servers = [];
-  for (const listener of start.listeners) {
+  const ports: number[] = [];
+  const fds: number[][] = [];
+  const { reusePort } = start;
+  for (const [index, listener] of start.listeners.entries()) {
     const plane = listener.protocol === 'http' ? dataPlane : streamPlane!;
-    servers.push(await plane.listen(listener, start.reusePort));
-  }
-  tell({
-    type: 'ready',
-    ports: servers.map((server) => {
+    const handed = start.handed[index];
+    const servers: Listening[] = [];
+    for (const fd of handed) servers.push(await plane.listen(listener, { fd }));
+    if (servers.length === 0) servers.push(await plane.listen(listener, { reusePort }));
+    for (const server of servers) {
       const address = server.address();
-      return typeof address === 'object' && address !== null ? address.port : 0;
-    }),
-  });
+      ports[index] = typeof address === 'object' && address !== null ? address.port : 0;
+      if (handed.length > 0 && ports[index] !== listener.port)
+        throw new Error(`the socket that was handed over for port ${listener.port} is another one`);
+    }
+    fds.push(servers.map(descriptorOf).filter((fd) => fd !== undefined));
+  }
+  tell({ type: 'ready', ports, fds });
 }
 
 /** The stage that takes PROXY protocol headers, loaded only where a Listener wants them. */

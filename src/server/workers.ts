@@ -15,6 +15,7 @@ import type { Readiness } from '../telemetry/status-answer.ts';
 import type { GeoBytes } from './geo-files.ts';
 import type { FromWorker, TlsStart, ToWorker, WorkerStart } from './messages.ts';
 import type { PluginFile } from './plugin-files.ts';
+import { type HandedSocket, type Predecessor, socketName } from './predecessor.ts';
 import { watchPulse } from './watchdog.ts';
 
 export interface WorkersOptions {
@@ -30,6 +31,7 @@ export interface WorkersOptions {
     | 'resources'
     | 'discovered'
     | 'reusePort'
+    | 'handed'
     | 'pluginFiles'
     | 'tls'
   >;
@@ -40,6 +42,7 @@ export interface WorkersOptions {
   readonly snapshot: Snapshot;
   readonly pluginFiles: readonly PluginFile[];
   readonly log: Logger;
+  readonly predecessor: Predecessor;
   /** A Plugin shows a number in the metrics. */
   onGauge(reading: GaugeReading): void;
   /** Makes the memory for a worker's records; undefined without telemetry. */
@@ -62,6 +65,8 @@ interface Running {
   behindSince: number | undefined;
   /** Of the TLS material that it last said it uses. */
   tlsSerial: number;
+  /** Its sockets, by Listener. */
+  fds: readonly (readonly number[])[];
 }
 
 /** A worker that dies sooner than this was not fit to live: the next one waits a little. */
@@ -79,6 +84,8 @@ export class Workers {
   #tls: TlsStart;
   #tlsSerial = 0;
   #ports: readonly number[] = [];
+  /** By Listener the sockets of the process before this one; undefined where it had none. */
+  #handed: readonly (HandedSocket | undefined)[] = [];
   #listeners: readonly Listener[] = [];
   #pluginFiles: readonly PluginFile[];
   #geo: GeoBytes;
@@ -133,10 +140,28 @@ export class Workers {
   /** Resolves when all of them accept traffic; rejects when one can't. */
   async start(): Promise<void> {
     const { count, start } = this.#options;
-    const listeners = await Promise.all(start.listeners.map(assertFree));
+    const { predecessor } = this.#options;
+    this.#handed = start.listeners.map((listener) => predecessor.take(nameOf(listener)));
     // A free port is chosen once, for all.
-    this.#listeners = listeners;
+    this.#listeners = await Promise.all(
+      start.listeners.map((listener, index) => {
+        const handed = this.#handed[index];
+        return handed === undefined ? assertFree(listener) : { ...listener, port: handed.port };
+      }),
+    );
     await Promise.all(Array.from({ length: count }, (_, index) => this.#launch(index + 1)));
+    // One that is replaced makes a socket of its own: those that were handed over went with the first.
+    this.#handed = [];
+  }
+
+  /** All that the workers listen with, to be handed to the next process. */
+  get sockets(): readonly HandedSocket[] {
+    const workers = [...this.#running.values()].filter(({ ready }) => ready);
+    return this.#options.start.listeners.map((listener, index) => ({
+      name: nameOf(listener),
+      port: this.#ports[index],
+      fds: workers.flatMap(({ fds }) => fds[index]),
+    }));
   }
 
   /** Tells all workers; resolves when they serve it. */
@@ -195,8 +220,8 @@ export class Workers {
     }
   }
 
-  /** Lets them finish what they serve, at most `graceMs`, and ends them. */
-  async stop(graceMs: number): Promise<void> {
+  /** Lets them finish what they serve, at most `graceMs` after `lullMs` (see DataPlane.drain), and ends them. */
+  async stop(graceMs: number, lullMs = 0): Promise<void> {
     this.#stopping = true;
     this.#options.onChange?.();
     const threads = [...this.#running.values()].map(({ thread }) => thread);
@@ -204,12 +229,12 @@ export class Workers {
       threads.map(
         (thread) =>
           new Promise<void>((resolve) => {
-            const timer = setTimeout(() => void thread.terminate(), graceMs + 1_000);
+            const timer = setTimeout(() => void thread.terminate(), lullMs + graceMs + 1_000);
             thread.once('exit', () => {
               clearTimeout(timer);
               resolve();
             });
-            thread.postMessage({ type: 'drain', graceMs } satisfies ToWorker);
+            thread.postMessage({ type: 'drain', graceMs, lullMs } satisfies ToWorker);
           }),
       ),
     );
@@ -225,7 +250,11 @@ export class Workers {
       state: buffers,
       ring: ringFor(number),
       pulse: start.watchdogMs > 0 ? new SharedArrayBuffer(4) : undefined,
-      reusePort: count > 1,
+      // Also alone: the next process may have more workers, and a port is shared from its first socket on or never.
+      reusePort: count > 1 || process.platform === 'linux',
+      handed: this.#listeners.map(
+        (_, index) => this.#handed[index]?.fds.filter((_, place) => place % count === number - 1) ?? [],
+      ),
       pluginFiles: this.#pluginFiles,
       geo: this.#geo,
       tls: this.#tls,
@@ -245,6 +274,7 @@ export class Workers {
       ready: false,
       behindSince: undefined,
       tlsSerial: this.#tlsSerial,
+      fds: [],
     };
     this.#running.set(number, running);
     return new Promise((resolve, reject) => {
@@ -262,6 +292,7 @@ export class Workers {
               });
             }
             this.#ports = message.ports;
+            running.fds = message.fds;
             resolve();
             return;
           case 'failed':
@@ -316,6 +347,10 @@ export class Workers {
     const workers = [...this.#running.values()];
     for (const entry of this.#waiting) if (workers.every(entry.served)) entry.resolve();
   }
+}
+
+function nameOf(listener: Listener): string {
+  return socketName(`traffic ${listener.protocol === 'udp' ? 'udp' : 'tcp'}`, listener);
 }
 
 /** Ports that no system gives to outgoing connections: they can't be taken before the workers have them. */

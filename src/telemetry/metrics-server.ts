@@ -8,6 +8,7 @@ import {
   type Server as NetServer,
   type Socket,
 } from 'node:net';
+import { descriptorOf, placeToListen } from '../lib/descriptor.ts';
 import { EXPOSITION_CONTENT_TYPE } from './prometheus.ts';
 import type { StatusAnswer } from './status-answer.ts';
 
@@ -18,6 +19,8 @@ export interface MetricsServerOptions {
   readonly address: string;
   /** 0 for any free one. */
   readonly port: number;
+  /** A socket that listens there already. */
+  readonly fd?: number | undefined;
   readonly path: string;
   /** Answers to other paths, where it has any. */
   readonly answer?: (path: string) => StatusAnswer | undefined;
@@ -27,6 +30,7 @@ export interface MetricsServerOptions {
 export interface ListeningAddress {
   readonly address: string;
   readonly port: number;
+  readonly fd: number | undefined;
 }
 
 /**
@@ -42,7 +46,8 @@ export class MetricsServer {
   /** Rejects with the system's error when it can't listen. */
   static async listen(options: MetricsServerOptions): Promise<MetricsServer> {
     const server = new MetricsServer(options);
-    server.#listener.listen(options.port, options.address);
+    const { address: host, port, fd } = options;
+    server.#listener.listen(placeToListen({ host, port }, fd));
     await once(server.#listener, 'listening');
     return server;
   }
@@ -65,7 +70,12 @@ export class MetricsServer {
 
   get listeningAddress(): ListeningAddress {
     const { address, port } = this.#listener.address() as AddressInfo;
-    return { address, port };
+    return { address, port, fd: descriptorOf(this.#listener) };
+  }
+
+  /** Accepts no more; who is connected goes on. */
+  leave(): void {
+    this.#listener.close();
   }
 
   close(): void {

@@ -9,6 +9,7 @@ export type ToTelemetry =
   | { readonly type: 'report'; readonly figures: ReportedFigures }
   | { readonly type: 'redact'; readonly names: readonly string[] }
   | { readonly type: 'reopen' }
+  | { readonly type: 'leave' }
   | { readonly type: 'stop'; readonly patienceMs: number };
 
 export type FromTelemetry =

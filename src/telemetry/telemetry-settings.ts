@@ -13,6 +13,8 @@ export interface PrometheusSettings {
   readonly address?: string;
   /** 9091 when absent, 0 for any free one. */
   readonly port?: number;
+  /** A socket that listens there already, in place of address and port. */
+  readonly fd?: number | undefined;
   /** `/apisix/prometheus/metrics` when absent. */
   readonly path?: string;
   /** In front of APISIX's names; `apisix_` when absent. */

@@ -132,6 +132,11 @@ class TelemetryThread {
     await this.#sink?.reopen();
   }
 
+  /** Accepts no more scrapes. */
+  leave(): void {
+    this.#server?.leave();
+  }
+
   /** Writes out everything and ends. */
   async stop(patienceMs: number): Promise<number> {
     this.#stopped = true;
@@ -152,12 +157,14 @@ class TelemetryThread {
     const {
       address = '127.0.0.1',
       port = 9091,
+      fd,
       path = '/apisix/prometheus/metrics',
       prefix = 'apisix_',
     } = prometheus;
     this.#server = await MetricsServer.listen({
       address,
       port,
+      fd,
       path,
       answer: (asked) => statusAnswer(asked, this.#reported.readiness ?? STARTING),
       exposition: () => {
@@ -297,6 +304,8 @@ async function main(port: MessagePort, settings: TelemetrySettings): Promise<voi
         return thread.report(message.figures);
       case 'redact':
         return thread.redact(message.names);
+      case 'leave':
+        return thread.leave();
       case 'reopen':
         await thread.reopen();
         return post(port, { type: 'reopened' });

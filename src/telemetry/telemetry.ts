@@ -22,7 +22,7 @@ const END_PATIENCE_MS = 500;
 
 /** The thread never keeps the process alive; `stop` does until everything is written. */
 export class Telemetry {
-  readonly #settings: TelemetrySettings;
+  #settings: TelemetrySettings;
   readonly #onTrouble: (message: string) => void;
   readonly #rings: Map<number, SharedArrayBuffer>;
   readonly #reopened: (() => void)[] = [];
@@ -87,6 +87,11 @@ export class Telemetry {
     });
   }
 
+  /** Leaves the metrics' address to another process. */
+  leave(): void {
+    this.#post({ type: 'leave' });
+  }
+
   /** To be called when the workers have ended. Gives a log that can't be written `patienceMs`, and resolves to the number of log lines dropped over all, once everything else is written. */
   async stop(patienceMs = FLUSH_PATIENCE_MS): Promise<number> {
     this.#stopping = true;
@@ -113,6 +118,10 @@ export class Telemetry {
       workerData: this.#settings,
     });
     this.#thread = thread;
+    const { prometheus, ...others } = this.#settings;
+    // A socket that was handed over ends with the thread that has it.
+    if (prometheus?.fd !== undefined)
+      this.#settings = { ...others, prometheus: { ...prometheus, fd: undefined } };
     return new Promise((resolve, reject) => {
       thread.on('message', (message: FromTelemetry) => {
         if (message.type === 'ready') {

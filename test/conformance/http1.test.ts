@@ -498,3 +498,33 @@ test('drains: idle connections close, requests under way end and close theirs', 
   await drained;
   await assert.rejects(RawClient.connect(port));
 });
+
+test('drains while another process accepts: what is on its way is answered, what was promised is kept', async (t) => {
+  const { client, gateway, upstream } = await setUp(t, {
+    onRequest: ({ target }) => (target === '/slow' ? 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab' : OK),
+  });
+  const fresh = await RawClient.connect(gateway.port);
+  const silent = await RawClient.connect(gateway.port);
+  client.write(get('/slow'));
+  await until('half of a body', () => client.received.includes('\r\n\r\nab'));
+  const drained = gateway.dataPlane.drain(2_000, 1_000);
+  upstream.requests[0].connection.write('cd');
+  await until('the other half', () => client.received.includes('abcd'));
+  client.write(get('/next'));
+  fresh.write(get('/first'));
+  await Promise.all([client.finished(), fresh.finished(), silent.finished()]);
+  assert.deepEqual(
+    client.responses().map(({ status, fields }) => [status, fields.get('connection')]),
+    [
+      [200, 'keep-alive'],
+      [200, 'close'],
+    ],
+  );
+  assert.deepEqual(
+    fresh.responses().map(({ status, fields }) => [status, fields.get('connection')]),
+    [[200, 'close']],
+  );
+  assert.equal(silent.ending, 'end');
+  for (const { socket } of [client, fresh, silent]) socket.end();
+  await drained;
+});

@@ -20,6 +20,8 @@ export interface ProcessOptions {
   readonly cwd?: string;
   /** A shell's commands before it starts, such as `ulimit -n 256`. */
   readonly prelude?: string;
+  /** Has as many workers as the configuration says. */
+  readonly keepWorkers?: boolean;
   /** Listens where the configuration says, and nowhere else. */
   readonly keepListeners?: boolean;
   /** What the access log goes to, where the test doesn't look at stdout. */
@@ -195,7 +197,7 @@ function complete(args: readonly string[], options: ProcessOptions): readonly st
   const missing = (name: string, value: string): void => {
     if (!args.includes(name)) more.push(name, value);
   };
-  missing('--workers', String(options.workers ?? 1));
+  if (!options.keepWorkers) missing('--workers', String(options.workers ?? 1));
   const names = ['--admin-listen', '--metrics-listen', ...(options.keepListeners ? [] : ['--listen'])];
   for (const name of names) missing(name, '127.0.0.1:0');
   if (options.accessLog !== undefined) missing('--access-log', options.accessLog);

@@ -354,7 +354,7 @@ function nameOf(listener: Listener): string {
 }
 
 /** Ports that no system gives to outgoing connections: they can't be taken before the workers have them. */
-const [FIRST_FREE, LAST_FREE] = [20_000, 32_000];
+const [FIRST_FREE, LAST_FREE] = [20_000, 26_000];
 const FREE_ATTEMPTS = 20;
 
 /**

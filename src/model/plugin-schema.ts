@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from '../lib/json.ts';
 import { validate, withDefaults } from '../lib/json-schema.ts';
+import { nearestWord } from '../lib/nearest-word.ts';
 import { type Schema, Type } from '../lib/schema.ts';
 import type { CheckContext } from './define-resource.ts';
 import { type Failure, refuse } from './failure.ts';
@@ -129,7 +130,11 @@ export class PluginSchemas {
   #checkOne(name: string, config: unknown, role: PluginRole, context: CheckContext): Failure | undefined {
     const entry = this.#entries.get(name);
     const schema = this.schema(name, role);
-    if (entry === undefined || schema === undefined) return refuse(`unknown plugin [${name}]`);
+    if (entry === undefined || schema === undefined) {
+      const meant = nearestWord(name, this.#entries.keys());
+      const hint = meant === undefined ? undefined : `did you mean ${meant}?`;
+      return { ...refuse(`unknown plugin [${name}]`), hint };
+    }
     if (role === 'streams' && entry.definition.streams !== true) {
       const able = this.all().filter(({ streams }) => streams === true);
       const names = able.map((plugin) => plugin.name).sort();

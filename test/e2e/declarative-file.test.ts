@@ -106,6 +106,9 @@ test('check names the words that would do where a wrong one stands', async (t) =
   const { code, stderr } = await runSluice(t, ['check', file]);
   assert.equal(code, 1);
   assert.match(stderr, /sluice\.yaml:5:7: routes\[0\]\.upstream\.type: .*use one of "roundrobin", "chash"/);
+  writeFileSync(file, 'routes:\n  - { id: orders, uri: /orders, plugins: { limit-cout: {} } }\n');
+  const guessed = await runSluice(t, ['check', file]);
+  assert.match(guessed.stderr, /unknown plugin \[limit-cout\], did you mean limit-count\?/);
 });
 
 test('check says that a good file is fine and starts nothing', async (t) => {

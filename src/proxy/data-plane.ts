@@ -6,8 +6,7 @@ import { ClientConnection } from '../http/client-connection.ts';
 import type { FirstStage } from '../http/first-stage.ts';
 import { plainAddress } from '../http/plain-address.ts';
 import type { Accepted, ClientLimits, ConnectionHost } from '../http/server-exchange.ts';
-import { listen, listenRaw, SocketTransport } from '../http/socket-transport.ts';
-import type { TransportOwner } from '../http/transport.ts';
+import { SocketTransport } from '../http/socket-transport.ts';
 import type * as ClientSessions from '../http2/client-sessions.ts';
 import type { ExchangeEnd, ExchangeEndSink } from '../model/exchange-end.ts';
 import type { GeoSource } from '../model/geo-place.ts';
@@ -17,6 +16,7 @@ import type { Logger } from '../plugin/kit.ts';
 import { reply } from '../plugin/reply.ts';
 import type { ServerCertificates } from '../tls/server-certificates.ts';
 import type { HandshakeFigures, TlsAcceptor } from '../tls/tls-acceptor.ts';
+import { type Accepting, acceptConnections } from './accept-connections.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
 import { Decider } from './decider.ts';
 import { Exchange } from './exchange.ts';
@@ -47,15 +47,6 @@ export interface DataPlaneOptions {
 const CHALLENGE_PATH = '/.well-known/acme-challenge/';
 /** Exchanges kept for the next request; more are made when more run at once. */
 const MAX_SPARE = 512;
-
-/** Owns a connection that is sent away at once. */
-const NOBODY: TransportOwner = {
-  onConnected() {},
-  onData() {},
-  onEnd() {},
-  onDrain() {},
-  onClose() {},
-};
 
 export class DataPlane implements ConnectionHost, ExchangeHost {
   readonly limits: ClientLimits;
@@ -102,28 +93,19 @@ export class DataPlane implements ConnectionHost, ExchangeHost {
     const firstStage = proxyProtocol ? this.#options.proxyProtocol : undefined;
     const sessions = http2 ? await import('../http2/client-sessions.ts') : undefined;
     const acceptor = tls ? await this.#tlsAcceptor(sessions) : undefined;
-    return new Promise((resolve, reject) => {
-      const options = { host, port, ...sharing, firstStage };
-      const server =
-        acceptor === undefined
-          ? listen(options, (makeTransport, address) => {
-              if (!this.#enter(address)) makeTransport(NOBODY).destroy();
-              else if (sessions === undefined)
-                this.#connections.add(new ClientConnection(this, makeTransport));
-              else this.#connections.add(new sessions.FirstBytes(this, makeTransport));
-            })
-          : listenRaw(options, (socket, peer) => {
-              if (this.#enter(peer?.address ?? socket.remoteAddress ?? '')) acceptor.accept(socket, peer);
-              else socket.destroy();
-            });
-      this.#servers.push(server);
-      server.once('error', reject);
-      server.once('listening', () => {
-        server.off('error', reject);
-        server.on('error', (error) => this.#options.log.error('listener failed', { error: error.message }));
-        resolve(server);
-      });
-    });
+    const accepting: Accepting = {
+      log: this.#options.log,
+      acceptor,
+      enter: (address) => this.#enter(address),
+      take: (makeTransport) => {
+        const connection =
+          sessions === undefined
+            ? new ClientConnection(this, makeTransport)
+            : new sessions.FirstBytes(this, makeTransport);
+        this.#connections.add(connection);
+      },
+    };
+    return acceptConnections({ host, port, ...sharing, firstStage }, accepting, this.#servers);
   }
 
   /**

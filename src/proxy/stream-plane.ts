@@ -4,7 +4,7 @@ import type net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FirstStage } from '../http/first-stage.ts';
 import { plainAddress } from '../http/plain-address.ts';
-import { listen, listenRaw, SocketTransport } from '../http/socket-transport.ts';
+import { SocketTransport } from '../http/socket-transport.ts';
 import type { TransportOwner } from '../http/transport.ts';
 import type { Deadlines } from '../lib/deadlines.ts';
 import type { ExchangeEndSink } from '../model/exchange-end.ts';
@@ -12,6 +12,7 @@ import type { Listener, Sharing } from '../model/listener.ts';
 import type { Logger } from '../plugin/kit.ts';
 import type { ServerCertificates } from '../tls/server-certificates.ts';
 import type { HandshakeFigures, TlsAcceptor } from '../tls/tls-acceptor.ts';
+import { type Accepting, acceptConnections } from './accept-connections.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
 import type { Refusals } from './refusals.ts';
 import { streamEnd } from './stream-end.ts';
@@ -77,26 +78,13 @@ export class StreamPlane implements TcpStreamHost {
     const { host, port, tls, proxyProtocol } = listener;
     const firstStage = proxyProtocol ? this.#options.proxyProtocol : undefined;
     const acceptor = tls ? await this.#tlsAcceptor() : undefined;
-    return new Promise((resolve, reject) => {
-      const options = { host, port, ...sharing, firstStage };
-      const server =
-        acceptor === undefined
-          ? listen(options, (makeTransport, address) => {
-              if (this.#enter(address)) this.#streams.add(new TcpStream(this, makeTransport));
-              else makeTransport(NOBODY).destroy();
-            })
-          : listenRaw(options, (socket, peer) => {
-              if (this.#enter(peer?.address ?? socket.remoteAddress ?? '')) acceptor.accept(socket, peer);
-              else socket.destroy();
-            });
-      this.#servers.push(server);
-      server.once('error', reject);
-      server.once('listening', () => {
-        server.off('error', reject);
-        server.on('error', (error) => this.#options.log.error('listener failed', { error: error.message }));
-        resolve(server);
-      });
-    });
+    const accepting: Accepting = {
+      log: this.#options.log,
+      acceptor,
+      enter: (address) => this.#enter(address),
+      take: (makeTransport) => this.#streams.add(new TcpStream(this, makeTransport)),
+    };
+    return acceptConnections({ host, port, ...sharing, firstStage }, accepting, this.#servers);
   }
 
   async #tlsAcceptor(): Promise<TlsAcceptor> {
@@ -183,12 +171,3 @@ export class StreamPlane implements TcpStreamHost {
     });
   }
 }
-
-/** Owns a connection that is sent away at once. */
-const NOBODY: TransportOwner = {
-  onConnected() {},
-  onData() {},
-  onEnd() {},
-  onDrain() {},
-  onClose() {},
-};
